@@ -1,0 +1,1 @@
+"""Is a plan any good: simulated worlds, rivals."""

@@ -1,0 +1,169 @@
+"""The whole chain, room by room; every step reads what the one before wrote."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from planner import store
+from planner.decisions.allocation import allocate
+from planner.decisions.gains import IdeaGain, compare
+from planner.decisions.pairs import pairs_of
+from planner.errors import InputError
+from planner.fitting.fit import Fit, fit
+from planner.fitting.predict import Prediction, predict
+from planner.fitting.saved import fit_to_record
+from planner.fitting.tuning import TunedSetting, TuningRuns, tune
+from planner.lab.simulated import final_loss, run_plan
+from planner.lab.world import draw_world
+from planner.laws import find_law
+from planner.logs.reconcile import Imported, import_logs, read_plan
+from planner.report.ledger import question_of
+from planner.report.page import write_report
+from planner.runs import Where, read_runs, sample_of
+from planner.runs.columns import Count, Status
+from planner.sweep.plan import Plan, propose
+from planner.sweep.spec import Sweep
+
+ASSUMPTIONS = (
+    "the final run is as well tuned as the small runs: same data, tokenizer and evaluation set",
+    "a mixture of experts follows one law in active parameters at matched sparsity (experts in all and per token)",
+    "compute is 6 x active parameters x tokens: attention scores and routing are left out",
+)
+STEPS = ("plan", "train (simulated)", "import logs", "fit", "forecast", "decide", "report")
+
+
+@dataclass(frozen=True)
+class Finished:
+    """Where the chain ended: the folder, and what a summary needs."""
+
+    folder: Path
+    plan: Plan
+    fit: Fit
+    forecast: Prediction
+    report: dict[str, Any]
+
+
+def run_chain(
+    sweep: Sweep, folder: store.Folder, *, max_flops: float | None = None, progress: Callable[[str], None]
+) -> Finished:
+    """Plan, train in the sweep's lab, import, fit, register a forecast, decide, score, report."""
+    progress(STEPS[0])
+    plan = propose(sweep, max_flops=max_flops)
+    folder.start()
+    folder.write_json(store.QUESTION, question_of(plan))
+    folder.write_table(store.PLAN, plan.runs)
+    progress(STEPS[1])
+    _train(sweep, plan, folder)
+    progress(STEPS[2])
+    imported = _import(plan, folder)
+    progress(STEPS[3])
+    law_fit = _fit(sweep, folder)
+    progress(STEPS[4])
+    forecast = _forecast(plan, law_fit, folder)
+    progress(STEPS[5])
+    _decide(sweep, plan, imported, law_fit, folder)
+    _score(plan, law_fit, forecast, folder)
+    progress(STEPS[6])
+    report = write_report(folder)
+    folder.finish()
+    return Finished(folder.path, plan, law_fit, forecast, report)
+
+
+def _train(sweep: Sweep, plan: Plan, folder: store.Folder) -> None:
+    lab = sweep.file.lab
+    ideas = [(idea.name, idea.expected_gain) for idea in sweep.file.idea]
+    smallest = float(plan.runs["flops"].min())
+    world = draw_world(sweep.file.seed, ideas, noise=lab.noise, smallest_flops=smallest)
+    folder.write_table(store.LOGS, pd.DataFrame(run_plan(plan.runs, world, lab)))
+    final = plan.setting
+    loss = final_loss(world, float(final.final_params.active), final.final.tokens)
+    gains = {name: world.log_gain(name, final.final.flops) for name in world.gains}
+    folder.write_json(
+        store.TRUTH, {"world": world, "law": world.law.name, "final_loss": loss, "final_log_gains": gains}
+    )
+
+
+def _import(plan: Plan, folder: store.Folder) -> Imported:
+    written = read_plan(folder.path / store.PLAN)
+    imported = import_logs(folder.path / store.LOGS, written, usd_per_gpu_hour=plan.setting.usd_per_gpu_hour)
+    folder.write_table(store.RUNS, imported.frame)
+    return imported
+
+
+def _fit(sweep: Sweep, folder: store.Folder) -> Fit:
+    table = read_runs(folder.path / store.RUNS, where=Where.parse("study=scaling"))
+    result = fit(sample_of(table, count=Count.ACTIVE), seed=sweep.file.seed)
+    folder.write_json(store.FIT, fit_to_record(result))
+    return result
+
+
+def _forecast(plan: Plan, law_fit: Fit, folder: store.Folder) -> Prediction:
+    setting = plan.setting
+    forecast = predict(law_fit, params=float(setting.final_params.active), tokens=setting.final.tokens)
+    folder.register(
+        store.FORECAST,
+        {
+            "of": f"{setting.sweep.file.final.model}, baseline recipe, {setting.final.tokens:.4g} tokens",
+            "count": law_fit.count,
+            "law": law_fit.law.name,
+            "parameters": law_fit.parameters,
+            "data_sha256": law_fit.data_sha256,
+            "sweep_sha256": setting.sweep.sha256,
+            "prediction": forecast,
+            "assumptions": ASSUMPTIONS,
+        },
+    )
+    return forecast
+
+
+def _decide(sweep: Sweep, plan: Plan, imported: Imported, law_fit: Fit, folder: store.Folder) -> None:
+    final, kinds = plan.setting.final, {study.kind for study in sweep.file.study}
+    ideas: list[IdeaGain] = []
+    if "ideas" in kinds:
+        expected = {idea.name: idea.expected_gain for idea in sweep.file.idea}
+        rows = imported.frame[imported.frame["study"] == "ideas"]
+        ideas = compare(pairs_of(rows, Count.ACTIVE, expected), law_fit.law, target_flops=final.flops)
+    tuned = _tuned(imported.frame, plan) if "hyperparameters" in kinds else None
+    choices = {"allocation": allocate(law_fit, flops=final.flops), "ideas": ideas, "tuning": tuned}
+    folder.write_json(store.CHOICES, choices)
+
+
+def _tuned(frame: pd.DataFrame, plan: Plan) -> TunedSetting | None:
+    """The best settings of the final run; None when the grid shows no minimum (the report says so)."""
+    rows = frame[(frame["study"] == "hyperparameters") & (frame["status"] == Status.COMPLETED)]
+    count = plan.setting.final_params
+    body = float(count.active - count.embedding - count.head)
+    columns = {name: rows[name].to_numpy(float) for name in ("tokens", "lr_peak", "batch_tokens", "loss")}
+    runs = TuningRuns(params=rows["params_active_non_embedding"].to_numpy(float), **columns)
+    try:
+        return tune(runs, params=body, tokens=plan.setting.final.tokens)
+    except InputError:
+        return None
+
+
+def _score(plan: Plan, law_fit: Fit, forecast: Prediction, folder: store.Folder) -> None:
+    """The registered forecast against the lab's truth, which is read here for the first time."""
+    truth = store.read_json(folder.path / store.TRUTH)
+    actual = float(truth["final_loss"])
+    low, high = forecast.interval_run
+    best = find_law(truth["law"])(**truth["world"]["law"]).optimum(plan.setting.final.flops)
+    chosen = law_fit.law.optimum(plan.setting.final.flops)
+    folder.write_json(
+        store.SCORE,
+        {
+            "final_loss": actual,
+            "relative_error": forecast.loss / actual - 1,
+            "inside_interval": low <= actual <= high,
+            "best_params": best.params,
+            "chosen_params": chosen.params,
+            "final_log_gains": truth["final_log_gains"],
+        },
+    )
+
+
+__all__ = ["ASSUMPTIONS", "STEPS", "Finished", "run_chain"]

@@ -1,0 +1,52 @@
+"""`planner compare`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from planner.cli.output import Json, show_json, show_table
+from planner.cli.saved_fit import read_fit
+from planner.cli.table import Columns, RunsPath, WhereText, read_table
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("compare")(compare)
+
+
+def compare(
+    runs: RunsPath,
+    fit: Annotated[str, typer.Option(help="The law to measure gains with: a fit.json or its folder.")],
+    flops: Annotated[str, typer.Option(help="Compute of the final run, at which gains are wanted: 3.3e24.")],
+    where: WhereText = None,
+    column: Columns = None,
+    level: Annotated[float, typer.Option(help="Nominal coverage of the intervals.")] = 0.9,
+    json: Json = False,
+) -> None:
+    """Compute-equivalent gain of each variant from paired runs; promote, hold or drop."""
+    from planner.decisions.gains import compare as measure
+    from planner.decisions.pairs import pairs_of
+    from planner.errors import InputError
+    from planner.quantities import parse_count
+
+    saved, table = read_fit(fit), read_table(runs, where, column)
+    for name in ("variant", "seed", "tokens", "loss", str(saved.count)):
+        if name not in table.frame:
+            raise InputError(f"{runs}: no column {name!r}", f"name it: --column theirs={name}")
+    target = parse_count(flops)
+    if target <= 0 or not 0 < level < 1:
+        raise InputError(f"--flops {flops} or --level {level} is out of range", "give --flops 3.3e24 --level 0.9")
+    ideas = measure(pairs_of(table.frame, saved.count), saved.law, target_flops=target, level=level)
+    if json:
+        show_json({"ideas": ideas})
+        return
+    show_table(
+        f"compute-equivalent gain at {target:.3g} FLOPs",
+        ("idea", "pairs", "tested", "gain", f"{level:.0%} from", "to", "P(gain > 1)", "decision"),
+        [
+            (idea.variant, str(idea.n_pairs), f"{idea.gain_tested:.3f}", f"{idea.gain:.3f}", f"{idea.interval[0]:.3f}",
+             f"{idea.interval[1]:.3f}", f"{idea.probability:.0%}", idea.decision) for idea in ideas
+        ],
+    )  # fmt: skip

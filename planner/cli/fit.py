@@ -1,0 +1,128 @@
+"""`planner fit`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from planner.cli.output import Json, Output, Seed, say, show_json, show_table
+from planner.cli.table import (
+    Columns,
+    CountName,
+    Delta,
+    GroupName,
+    LawName,
+    Level,
+    RunsPath,
+    WhereText,
+    Window,
+    parse_count_name,
+    parse_recipe,
+    read_table,
+)
+
+if TYPE_CHECKING:
+    from planner.fitting.fit import Fit
+    from planner.runs import RunTable
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("fit")(fit)
+
+
+def fit(
+    runs: RunsPath,
+    output: Output = None,
+    law: LawName = "auto",
+    huber_delta: Delta = None,
+    count: CountName = None,
+    window: Window = None,
+    where: WhereText = None,
+    column: Columns = None,
+    group: GroupName = None,
+    level: Level = 0.9,
+    seed: Seed = 0,
+    json: Json = False,
+) -> None:
+    """A law with intervals: the default recipe, or a named law as in the papers. Several groups: one fit each."""
+    from planner import store
+    from planner.fitting.fit import fit as make_fit
+    from planner.fitting.saved import fit_summary, fit_to_record
+    from planner.runs import sample_of
+    from planner.runs.sample import groups_of
+
+    recipe, wanted = parse_recipe(law, huber_delta, window), parse_count_name(count)
+    table = read_table(runs, where, column)
+    groups = [group] if group is not None else groups_of(table)
+    fits = [
+        make_fit(sample_of(table, count=wanted, group=name or None), recipe, level=level, seed=seed) for name in groups
+    ]
+    settings = {"law": law, "huber_delta": str(huber_delta), "count": str(count), "window": str(window), "where": str(where),
+                "group": str(group), "level": str(level)}  # fmt: skip
+    stem = Path(runs).name.partition(".")[0]
+    folder = store.Folder(
+        output or f"results/{stem}-fit", "fit", {"runs": table.sha256, **settings}, seed=seed, replace=True
+    )
+    folder.start()
+    names = [store.FIT] if len(fits) == 1 else [f"fit-{store.slug(one.group)}.json" for one in fits]
+    paths = [folder.write_json(name, fit_to_record(one)) for name, one in zip(names, fits, strict=True)]
+    folder.finish()
+    records = [{**fit_summary(one), "fit": str(path)} for one, path in zip(fits, paths, strict=True)]
+    if json:
+        show_json(records[0] if len(records) == 1 else {"fits": records})
+        return
+    _show_reading(table)
+    for one, path in zip(fits, paths, strict=True):
+        show_fit(one, path)
+
+
+def _show_reading(table: RunTable) -> None:
+    mapped = ", ".join(f"{theirs} -> {ours}" for theirs, ours in table.mapped.items())
+    filtered = f"; {table.n_filtered} rows left out by --where" if table.n_filtered else ""
+    say(f"{table.source}: {len(table.frame)} rows{filtered}{f'; read {mapped}' if mapped else ''}")
+
+
+def show_fit(fit: Fit, path: Path) -> None:
+    """A fit for people."""
+    title = f"{fit.law.formula}   N = {fit.count}, D = tokens, L in {fit.loss_unit.replace('_', ' ')}"
+    rows = [
+        (name, f"{value:.6g}", *(f"{edge:.4g}" for edge in fit.intervals[name]))
+        for name, value in fit.parameters.items()
+    ]
+    say()
+    if fit.group:
+        say(f"group {fit.group}")
+    show_table(title, ("parameter", "value", f"{fit.level:.0%} from", "to"), rows)
+    delta = "" if fit.delta == float("inf") else f" delta {fit.delta:.4g}"
+    say(f"{fit.objective}{delta}, sum over runs {fit.objective_value:.9g}; residual sd of ln loss {fit.scale:.3%}")
+    dropped = ", ".join(f"{number} {reason}" for reason, number in fit.dropped.items()) or "none"
+    say(f"{fit.n_runs} runs fitted, {fit.n_windowed_out} outside the window of compute; dropped: {dropped}")
+    say(f"intervals: {fit.spread.value}{f', x{fit.inflation:.2f}' if fit.inflation > 1 else ''}")
+    if fit.backtest:
+        show_backtest(fit)
+    say(f"{fit.outcome.value}")
+    for finding in fit.findings:
+        say(f"  {finding.severity}: {finding.sentence}{f'; {finding.remedy}' if finding.remedy else ''}")
+    say(f"fit: {path}")
+
+
+def show_backtest(fit: Fit) -> None:
+    """What the sweep says of its own extrapolation."""
+    rows = [
+        (
+            f"{row.kappa:g}x",
+            str(row.n),
+            f"{row.median_error:.2%}",
+            f"{row.p90_error:.2%}",
+            f"{row.coverage:.0%}",
+            f"{row.median_width:.2%}",
+        )
+        for row in fit.backtest
+    ]
+    show_table(
+        "backtest: the largest runs hidden, predicted from smaller ones",
+        ("compute beyond, from", "runs", "median error", "90th pct", f"inside {fit.level:.0%}", "median width"), rows,
+    )  # fmt: skip

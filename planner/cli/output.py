@@ -1,0 +1,88 @@
+"""How commands speak: one JSON object on stdout, or text for people; progress and errors on stderr."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Annotated
+
+import typer
+
+from planner.errors import PlannerError
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
+Output = Annotated[str | None, typer.Option("--output", "-o", metavar="DIR", help="Folder to write to.")]
+Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed of everything random.")]
+
+
+def show_json(value: object) -> None:
+    """The one object that `--json` promises."""
+    from planner.store import to_json
+
+    print(to_json(value))
+
+
+def show_table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """A table on a terminal: first column left, the others right; nothing in a cell is markup."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(title=Text(title), title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
+    for index, name in enumerate(header):
+        table.add_column(Text(name), justify="left" if index == 0 else "right")
+    for row in rows:
+        table.add_row(*(Text(_visible(cell)) for cell in row))
+    console = Console()
+    (console if console.is_terminal else Console(width=200)).print(table)  # a file has no width to fit
+
+
+def say(text: str = "") -> None:
+    """A line for people."""
+    print("\n".join(_visible(line) for line in text.split("\n")))
+
+
+@contextmanager
+def steps(names: Sequence[str]) -> Iterator[Callable[[str], None]]:
+    """Progress over named steps: a bar on a terminal, a line a step elsewhere; always on stderr."""
+    if not sys.stderr.isatty():
+
+        def line(name: str) -> None:
+            print(f"[{list(names).index(name) + 1}/{len(names)}] {name}", file=sys.stderr, flush=True)
+
+        yield line
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (
+        TextColumn("{task.description:<20}"),
+        BarColumn(),
+        TextColumn("{task.completed}/{task.total}"),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("", total=len(names), completed=-1)
+
+        def move(name: str) -> None:
+            bar.update(task, description=name, advance=1)
+
+        yield move
+
+
+def show_error(error: PlannerError, *, as_json: bool) -> None:
+    """What is wrong and what to try, in one line each; as JSON on stdout when that was asked for."""
+    if as_json:
+        print(json.dumps({"error": {"kind": error.kind, "message": error.message, "try": error.hint}}))
+        return
+    print(f"planner: {_visible(error.message)}", file=sys.stderr)
+    if error.hint:
+        print(f"  try: {_visible(error.hint)}", file=sys.stderr)
+
+
+def _visible(text: str) -> str:
+    """Control characters (a terminal would obey them) and line breaks made visible."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)

@@ -1,0 +1,39 @@
+"""`planner predict`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from planner.cli.output import Json, say, show_json
+from planner.cli.saved_fit import FitPath, read_fit
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("predict")(predict)
+
+
+def predict(
+    fit: FitPath,
+    params: Annotated[str, typer.Option(help="Parameters, counted as the fit counts them: 37B.")],
+    tokens: Annotated[str, typer.Option(help="Training tokens: 14.8T.")],
+    json: Json = False,
+) -> None:
+    """Loss of a run that has not been trained, with intervals; beyond reach the number still comes, marked."""
+    from planner.fitting.predict import predict as make_prediction
+    from planner.quantities import human, parse_count
+
+    saved = read_fit(fit)
+    found = make_prediction(saved, params=parse_count(params), tokens=parse_count(tokens))
+    if json:
+        show_json({"count": saved.count, "loss_unit": saved.loss_unit, **vars(found)})
+        return
+    level = f"{found.level:.0%}"
+    say(
+        f"{human(found.params)} {saved.count} on {human(found.tokens)} tokens: loss {found.loss:.4f} {saved.loss_unit.replace('_', ' ')}"
+    )
+    say(f"  {level} interval of the mean:    {found.interval_mean[0]:.4f} to {found.interval_mean[1]:.4f}")
+    say(f"  {level} interval of one new run: {found.interval_run[0]:.4f} to {found.interval_run[1]:.4f}")
+    say(f"  {'supported' if found.supported else 'NOT supported'}: {found.reason}")

@@ -1,0 +1,96 @@
+"""`planner run`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from planner.cli.output import Json, Output, say, show_json, steps
+
+if TYPE_CHECKING:
+    from planner.cli.chain import Finished
+
+SweepPath = Annotated[str, typer.Argument(metavar="SWEEP", help="The question: a TOML file, as in sweeps/.")]
+MaxFlops = Annotated[str | None, typer.Option(help="Stop when the plan needs more training FLOPs than this.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("run")(run)
+
+
+def run(
+    sweep: SweepPath,
+    output: Output = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Use this seed, not the file's.")] = None,
+    max_flops: MaxFlops = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show the plan and its cost.")] = False,
+    json: Json = False,
+) -> None:
+    """The whole chain in the sweep's lab: plan, train, fit, forecast, decide, report."""
+    from planner import store
+    from planner.cli.propose import read, show_plan
+
+    question = read(sweep, seed)
+    limit = parse_limit(max_flops)
+    folder = store.Folder(
+        output or f"results/{question.file.name}", "run", {"sweep": question.sha256}, seed=question.file.seed
+    )
+    if dry_run:
+        show_plan(question, limit, as_json=json)
+        return
+    folder.check()
+    from planner.cli.chain import STEPS, run_chain
+
+    with steps(STEPS) as progress:
+        done = run_chain(question, folder, max_flops=limit, progress=progress)
+    if json:
+        show_json(_record(done))
+    else:
+        say(_headline(done))
+        say(f"report: {done.folder / store.REPORT_HTML}")
+
+
+def parse_limit(text: str | None) -> float | None:
+    """The --max-flops option as a number."""
+    from planner.errors import InputError
+    from planner.quantities import parse_count
+
+    if text is None:
+        return None
+    limit = parse_count(text)
+    if limit <= 0:
+        raise InputError(f"--max-flops {text} is not above zero", "give a count such as 1e24")
+    return limit
+
+
+def _record(done: Finished) -> dict[str, object]:
+    from planner import store
+
+    return {
+        "plan": str(done.folder / store.PLAN),
+        "runs": str(done.folder / store.RUNS),
+        "fit": str(done.folder / store.FIT),
+        "forecast": str(done.folder / store.FORECAST),
+        "report": str(done.folder / store.REPORT_HTML),
+        "headline": _headline(done),
+        "ratio": done.report["ratio"],
+        "exploration": done.report["exploration"],
+        "final": done.report["final"],
+        "prediction": done.forecast,
+    }
+
+
+def _headline(done: Finished) -> str:
+    from planner.quantities import dollars, human
+
+    spent, final, ratio = done.report["exploration"], done.report["final"], done.report["ratio"]
+    low, high = done.forecast.interval_run
+    return (
+        f"Exploration : final run = {ratio['gpu_hours']:.2f} in GPU-hours, {ratio['flops']:.2f} in FLOPs, {ratio['usd']:.2f} in "
+        f"dollars ({spent['runs']:,} runs, {human(spent['gpu_hours'], 4)} GPU-hours, {dollars(spent['usd'])} : "
+        f"{human(final['gpu_hours'], 4)} GPU-hours, {dollars(final['usd'])}).\n"
+        f"The final run is forecast to reach a loss of {done.forecast.loss:.3f} ({low:.3f} to {high:.3f}, "
+        f"{done.forecast.level:.0%} interval of one run, {'' if done.forecast.supported else 'NOT '}supported by the backtest)."
+    )

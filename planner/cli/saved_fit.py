@@ -1,0 +1,30 @@
+"""The FIT argument: a fit.json, or the folder it stands in."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from planner.fitting.fit import Fit
+
+FitPath = Annotated[str, typer.Argument(metavar="FIT", help="A fit.json, or the folder that `planner fit` wrote.")]
+
+
+def read_fit(path: str) -> Fit:
+    """The saved fit."""
+    from planner.errors import InputError
+    from planner.fitting.saved import fit_from_record
+    from planner.store import FIT, read_json
+
+    place = Path(path)
+    if place.is_dir():
+        several = sorted(file.name for file in place.glob("fit-*.json"))
+        if several and not (place / FIT).exists():
+            raise InputError(f"{place}: holds one fit per group: {', '.join(several)}", "name one of those files")
+        place = place / FIT
+    if not place.is_file():
+        raise InputError(f"{place}: no such file", "`planner fit RUNS` makes one and prints its path")
+    return fit_from_record(read_json(place), str(place))

@@ -1,0 +1,80 @@
+"""Options that say how a table of runs is read, and reading it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from planner.fitting.recipe import Recipe
+    from planner.runs import RunTable
+    from planner.runs.columns import Count
+
+RunsPath = Annotated[str, typer.Argument(metavar="RUNS", help="csv, tsv, jsonl or parquet (gz too), one row per run.")]
+WhereText = Annotated[
+    str | None,
+    typer.Option("--where", help="Rows to keep: column, !column, column=value, column<number; joined by commas."),
+]
+Columns = Annotated[
+    list[str] | None, typer.Option("--column", help="theirs=ours: the file's name and our name of a column.")
+]
+CountName = Annotated[
+    str | None, typer.Option("--count", help="params_total, params_active, params_non_embedding or params.")
+]
+GroupName = Annotated[str | None, typer.Option("--group", help="Only the runs of this group.")]
+LawName = Annotated[str, typer.Option("--law", help="auto (the default recipe), chinchilla or coupled.")]
+Delta = Annotated[
+    float | None,
+    typer.Option("--huber-delta", help="Textbook fit with this Huber threshold on ln loss (1e-3 in papers)."),
+]
+Window = Annotated[
+    str | None, typer.Option("--window", help="Keep runs within this factor of the largest compute, or 'all'.")
+]
+Level = Annotated[float, typer.Option("--level", help="Nominal coverage of the intervals.")]
+
+
+def read_table(path: str, where: str | None, columns: list[str] | None) -> RunTable:
+    """The table at `path`, with the options applied."""
+    from planner.errors import InputError
+    from planner.runs import Where, read_runs
+
+    named = {}
+    for item in columns or []:
+        theirs, equals, ours = item.partition("=")
+        if not (theirs and equals and ours):
+            raise InputError(f"--column {item!r} is not theirs=ours", "for example --column val_loss_c4=loss")
+        named[theirs] = ours
+    return read_runs(path, columns=named, where=None if where is None else Where.parse(where))
+
+
+def parse_count_name(text: str | None) -> Count | None:
+    """The --count option."""
+    from planner.errors import InputError
+    from planner.runs.columns import Count
+
+    if text is None:
+        return None
+    try:
+        return Count(text)
+    except ValueError:
+        raise InputError(f"--count {text!r} is unknown", f"one of: {', '.join(Count)}") from None
+
+
+def parse_recipe(law: str, delta: float | None, window: str | None) -> Recipe:
+    """The options of a fit as a recipe."""
+    from dataclasses import replace
+
+    from planner.errors import InputError
+    from planner.fitting.recipe import choose_recipe
+    from planner.quantities import parse_count
+
+    if delta is not None and not 0 < delta < float("inf"):
+        raise InputError(f"--huber-delta {delta:g} is not above zero", "1e-3 is the papers' choice")
+    recipe = choose_recipe(law, huber_delta=delta)
+    if window is None:
+        return recipe
+    factor = None if window == "all" else parse_count(window)
+    if factor is not None and factor <= 1:
+        raise InputError(f"--window {window} leaves no run", "give a factor of compute above 1, or 'all'")
+    return replace(recipe, window=factor)

@@ -1,0 +1,1 @@
+"""What a run costs: accelerators, throughput, energy, the final run."""

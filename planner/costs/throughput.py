@@ -1,0 +1,42 @@
+"""From FLOPs to accelerator-hours, by utilisation."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from planner.costs.accelerators import Accelerator
+
+# Median of 6ND / (GPU-hours x BF16 peak) over 47 published training runs (DeepSeek-V3 .346, Llama 3.1 405B .346,
+# Llama 2 .38-.43, SmolLM3 .21): interruptions and restarts are inside, unlike in a reported MFU.
+TYPICAL_UTILISATION = 0.33
+
+
+@dataclass(frozen=True)
+class Utilisation:
+    """The fraction of the dense BF16 peak that training FLOPs reach over all paid hours, and where it comes from."""
+
+    fraction: float
+    source: str
+
+    def gpu_hours(self, flops: float, accelerator: Accelerator) -> float:
+        """Accelerator-hours for `flops` training FLOPs."""
+        return flops / (self.fraction * accelerator.bf16_flops * 3600.0)
+
+
+def typical_utilisation() -> Utilisation:
+    """What published runs reach, for want of a measurement."""
+    return Utilisation(TYPICAL_UTILISATION, f"median of 47 published runs ({TYPICAL_UTILISATION:.2f} of the BF16 peak)")
+
+
+def measured_utilisation(flops: float, gpu_hours: float, accelerator: Accelerator) -> Utilisation:
+    """What a measured run implies for others on the same cluster and software."""
+    fraction = flops / (gpu_hours * accelerator.bf16_flops * 3600.0)
+    return Utilisation(fraction, f"implied by the final run's measured hours ({fraction:.3f} of the BF16 peak)")
+
+
+def accelerators_for(gpu_hours: float, accelerator: Accelerator, cluster: int, max_days: float) -> int:
+    """Whole nodes for one run: the smallest power of two of nodes that ends within `max_days`, at most the cluster."""
+    wanted = gpu_hours / (24.0 * max_days * accelerator.per_node)
+    nodes = 1 << math.ceil(math.log2(max(wanted, 1.0)))
+    return min(nodes * accelerator.per_node, cluster)

@@ -1,0 +1,1 @@
+"""From a law to choices: allocation, gains of ideas."""

@@ -1,0 +1,1 @@
+"""From losses to a law: objective, solve, intervals, backtest, checks."""

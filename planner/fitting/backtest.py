@@ -1,0 +1,132 @@
+"""Hide the large runs, predict them: what a fit's intervals are worth on this very sweep."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+
+from planner.errors import InputError
+from planner.fitting.checks import require_identifiable
+from planner.fitting.estimate import Estimate, estimate, t_quantile
+from planner.fitting.recipe import Recipe
+from planner.laws.centre import Array
+from planner.runs.sample import Sample
+
+CUTS = (0.40, 0.55, 0.70, 0.85)  # quantiles of compute below which a nested fit sees the runs
+SMALLEST_TRAINING = 9
+BANDS = (1.0, 3.0, 10.0, 30.0, 100.0, np.inf)  # of held-out compute over the largest compute seen
+BEYOND = 3.0  # an interval is supported up to this factor past the largest kappa that could be backtested
+
+
+@dataclass(frozen=True)
+class Fold:
+    """Held-out runs of one cut, arrays `(m,)`: kappa (compute over the largest seen), error and 90 % half-width of ln loss.
+
+    `reach` is the largest kappa that the training runs could backtest themselves (1: none).
+    """
+
+    kappa: Array
+    error: Array
+    half_width: Array
+    reach: float
+
+
+@dataclass(frozen=True)
+class BacktestRow:
+    """Errors, widths and coverage (fractions of loss) of the runs held out at `kappa` to the next band's kappa.
+
+    `refused` of the `n` runs lay beyond what their training runs could backtest; they are in the figures all the same.
+    """
+
+    kappa: float
+    n: int
+    median_error: float
+    p90_error: float
+    coverage: float
+    median_width: float
+    refused: int
+
+
+def folds_of(sample: Sample, recipe: Recipe, *, level: float = 0.9) -> list[Fold]:
+    """One fold per cut that leaves enough runs on both sides; every fit and its inflation see the training runs only."""
+    folds = []
+    for training, held_out in _splits(sample):
+        try:
+            require_identifiable(training, recipe.law)
+        except InputError:
+            continue
+        fitted = estimate(training, recipe)
+        scores = nested_scores(training, recipe)
+        error, sd = _errors(fitted, held_out)
+        largest = training.flops.max()
+        half_width = t_quantile(level, fitted.df) * sd * inflation(scores)
+        reach = max((float(score.kappa.max()) for score in scores), default=1.0)
+        folds.append(Fold(held_out.flops / largest, error, half_width, reach))
+    return folds
+
+
+@dataclass(frozen=True)
+class Score:
+    """Held-out runs of one nested refit `(m,)`: kappa, and error over the predicted sd of one new run."""
+
+    kappa: Array
+    standardised: Array
+
+
+def nested_scores(sample: Sample, recipe: Recipe) -> list[Score]:
+    """How well refits on the smaller runs predicted the larger ones, cut by cut."""
+    scores = []
+    for training, held_out in _splits(sample):
+        error, sd = _errors(estimate(training, recipe), held_out)
+        scores.append(Score(held_out.flops / training.flops.max(), error / sd))
+    return scores
+
+
+def inflation(scores: list[Score]) -> float:
+    """max(1, root mean square over folds of standardised errors): never narrows an interval."""
+    if not scores:
+        return 1.0
+    return max(1.0, float(np.sqrt(np.mean([np.mean(score.standardised**2) for score in scores]))))
+
+
+def backtest_table(folds: list[Fold]) -> tuple[BacktestRow, ...]:
+    """The folds by band of kappa, empty bands left out."""
+    if not folds:
+        return ()
+    kappa, error, half = (
+        np.concatenate([getattr(f, name) for f in folds]) for name in ("kappa", "error", "half_width")
+    )
+    refused = np.concatenate([fold.kappa > BEYOND * fold.reach for fold in folds])
+    table = []
+    for low, high in pairwise(BANDS):
+        inside = (kappa >= low) & (kappa < high)
+        if inside.any():
+            size, width = np.abs(error[inside]), half[inside]
+            table.append(
+                BacktestRow(
+                    kappa=low,
+                    n=int(inside.sum()),
+                    median_error=float(np.median(size)),
+                    p90_error=float(np.quantile(size, 0.9)),
+                    coverage=float((size <= width).mean()),
+                    median_width=float(np.median(2 * width)),
+                    refused=int(refused[inside].sum()),
+                )
+            )
+    return tuple(table)
+
+
+def _splits(sample: Sample) -> list[tuple[Sample, Sample]]:
+    splits = []
+    for cut in dict.fromkeys(float(np.quantile(sample.flops, quantile)) for quantile in CUTS):
+        below = sample.flops <= cut * (1 + 1e-9)
+        if below.sum() >= SMALLEST_TRAINING and (~below).sum() >= 2:
+            splits.append((sample.at(below), sample.at(~below)))
+    return splits
+
+
+def _errors(fitted: Estimate, held_out: Sample) -> tuple[Array, Array]:
+    predicted, sd = fitted.predict(held_out.params, held_out.tokens)
+    return predicted - np.log(held_out.loss), np.sqrt(sd**2 + fitted.solution.scale**2)

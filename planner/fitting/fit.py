@@ -1,0 +1,177 @@
+"""A fit: check, solve, judge; the value that predictions and decisions are made from."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from enum import Enum
+
+import numpy as np
+from scipy.special import ndtri
+
+from planner.errors import InputError
+from planner.fitting.backtest import BacktestRow, backtest_table, folds_of, inflation, nested_scores
+from planner.fitting.checks import Finding, Severity, judge, require_identifiable
+from planner.fitting.estimate import Estimate, estimate, t_quantile
+from planner.fitting.recipe import Recipe, Spread, default_recipe
+from planner.fitting.solve import bootstrap
+from planner.laws.centre import Array, Centre
+from planner.laws.law import Law
+from planner.runs.columns import Count
+from planner.runs.sample import Sample
+
+DRAWS = 500
+
+
+class Outcome(Enum):
+    """How a fit ended; the value is the sentence to print."""
+
+    SOUND = "the optimum was found and no check warns"
+    WARNED = "the optimum was found; read the warnings"
+    FAILED = "the solver did not reach its tolerance"
+
+
+@dataclass(frozen=True)
+class Reach:
+    """The fitted runs' largest compute (FLOPs), range of tokens per parameter, and the largest kappa backtested (or 1)."""
+
+    flops: float
+    tokens_per_param: tuple[float, float]
+    kappa: float
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A law fitted to runs, with everything a prediction needs.
+
+    `draws` `(K, p)` are thetas that spread as the estimate's error does; deviations from the optimum are widened by
+    `inflation`. `scale` is the robust sd of ln loss, `df` the degrees of freedom behind it. `level` is the nominal
+    coverage of every interval. `objective_value` sums the objective over the fitted runs.
+    """
+
+    law: Law
+    group: str
+    count: Count
+    loss_unit: str
+    theta: Array
+    centre: Centre
+    draws: Array
+    inflation: float
+    scale: float
+    df: float
+    level: float
+    objective: str
+    delta: float
+    objective_value: float
+    outcome: Outcome
+    n_runs: int
+    n_windowed_out: int
+    dropped: dict[str, int]
+    reach: Reach
+    spread: Spread
+    findings: tuple[Finding, ...]
+    backtest: tuple[BacktestRow, ...]
+    data_sha256: str
+
+    @property
+    def parameters(self) -> dict[str, float]:
+        """The law's letters and their fitted values."""
+        return {name: float(value) for name, value in vars(self.law).items()}
+
+    @property
+    def intervals(self) -> dict[str, tuple[float, float]]:
+        """Central intervals at `level` of the law's letters."""
+        drawn = [vars(type(self.law).from_theta(draw, self.centre)) for draw in self.draws]
+        return {
+            name: self.interval(np.array([row[name] for row in drawn]), value)
+            for name, value in self.parameters.items()
+        }
+
+    def interval(self, drawn: Array, point: float) -> tuple[float, float]:
+        """A central interval from draws `(K,)` of a positive quantity, widened about `point` on the log scale."""
+        low, high = self.log_spread(np.log(drawn) - math.log(point))
+        return point * math.exp(low), point * math.exp(high)
+
+    def log_spread(self, deviations: Array) -> tuple[float, float]:
+        """Quantiles of deviations `(K,)` in logs, times the inflation; they always enclose zero."""
+        tail = (1 - self.level) / 2
+        low, high = np.quantile(deviations[np.isfinite(deviations)], [tail, 1 - tail]) * self.inflation
+        return min(float(low), 0.0), max(float(high), 0.0)
+
+    @property
+    def noise(self) -> float:
+        """Half-width in ln loss that seed and tuning noise alone give one new run at `level`."""
+        return t_quantile(self.level, self.df) * self.scale * self.inflation
+
+
+def fit(sample: Sample, recipe: Recipe | None = None, *, level: float = 0.9, seed: int = 0) -> Fit:
+    """Fit `recipe` (the default one when None) to `sample` with intervals at `level`.
+
+    Raises InputError when the runs cannot identify the law: fewer than its parameters, one ratio, too few levels.
+    """
+    recipe = recipe or default_recipe()
+    if not 0 < level < 1:
+        raise InputError(f"level {level} is not between 0 and 1", "0.9 is the default")
+    require_identifiable(sample, recipe.law)
+    fitted = estimate(sample, recipe)
+    kept = sample.at(fitted.kept)
+    folds = folds_of(sample, recipe, level=level)
+    scores = nested_scores(sample, recipe)
+    findings = judge(sample, fitted)
+    ratio = sample.tokens / sample.params
+    return Fit(
+        law=fitted.solution.law,
+        group=sample.group,
+        count=sample.count,
+        loss_unit=sample.loss_unit,
+        theta=fitted.solution.theta,
+        centre=fitted.solution.centre,
+        draws=_draws(kept, fitted, recipe, seed),
+        inflation=inflation(scores) if recipe.spread is Spread.LAPLACE else 1.0,
+        scale=fitted.solution.scale,
+        df=fitted.df,
+        level=level,
+        objective=recipe.objective.name,
+        delta=fitted.solution.delta,
+        objective_value=fitted.solution.value,
+        outcome=_outcome(fitted, findings),
+        n_runs=int(fitted.kept.sum()),
+        n_windowed_out=int((~fitted.kept).sum()),
+        dropped=sample.dropped,
+        reach=Reach(
+            flops=float(sample.flops.max()),
+            tokens_per_param=(float(ratio.min()), float(ratio.max())),
+            kappa=max((float(score.kappa.max()) for score in scores), default=1.0),
+        ),
+        spread=recipe.spread,
+        findings=findings,
+        backtest=backtest_table(folds),
+        data_sha256=sample.sha256,
+    )
+
+
+def run_backtest(sample: Sample, recipe: Recipe | None = None, *, level: float = 0.9) -> tuple[BacktestRow, ...]:
+    """Hide the large runs of `sample`, predict them from the small ones; rows by compute ratio."""
+    recipe = recipe or default_recipe()
+    require_identifiable(sample, recipe.law)
+    return backtest_table(folds_of(sample, recipe, level=level))
+
+
+def _outcome(fitted: Estimate, findings: tuple[Finding, ...]) -> Outcome:
+    if not fitted.solution.converged:
+        return Outcome.FAILED
+    warned = any(finding.severity is Severity.WARNING for finding in findings)
+    return Outcome.WARNED if warned else Outcome.SOUND
+
+
+def _draws(kept: Sample, fitted: Estimate, recipe: Recipe, seed: int) -> Array:
+    if recipe.spread is Spread.BOOTSTRAP:
+        x = (kept.params, kept.tokens)
+        return bootstrap(recipe.law, x, kept.loss, objective=recipe.objective, resamples=DRAWS, seed=seed)
+    values, vectors = np.linalg.eigh(fitted.covariance)
+    rng = np.random.default_rng(seed)
+    # Uniform draws through quantile functions: the same bytes on every platform's normal generator.
+    normal = ndtri(rng.uniform(1e-12, 1, (DRAWS, values.size)))
+    heavy = np.sqrt(fitted.df / rng.chisquare(fitted.df, (DRAWS, 1)))
+    spread = normal * heavy @ (vectors * np.sqrt(np.maximum(values, 0))).T
+    return np.asarray(np.clip(fitted.solution.theta + spread, recipe.law.lower, recipe.law.upper))

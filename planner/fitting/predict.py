@@ -1,0 +1,89 @@
+"""The loss of a run that has not been trained."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from planner.errors import InputError
+from planner.fitting.backtest import BEYOND
+from planner.fitting.fit import Fit
+from planner.fitting.recipe import Spread
+from planner.laws.centre import Array
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """Loss at (params, tokens), with the interval of the mean and the wider one of a single new run.
+
+    `compute_ratio` is 6 x params x tokens over the largest fitted run's; beyond what could be backtested `supported`
+    is false and `reason` says why, and the number still stands.
+    """
+
+    params: float
+    tokens: float
+    loss: float
+    interval_mean: tuple[float, float]
+    interval_run: tuple[float, float]
+    level: float
+    supported: bool
+    reason: str
+    compute_ratio: float
+
+
+def predict(fit: Fit, *, params: float, tokens: float) -> Prediction:
+    """Predicted loss at raw counts; `params` is the count that the fit was made on."""
+    for name, value in (("params", params), ("tokens", tokens)):
+        if not (math.isfinite(value) and value > 0):
+            raise InputError(f"{name} = {value:g} is not above zero", f"give {name} as a plain count: 37B, 14.8T")
+    log_loss, deviations = _log_loss(fit, params, tokens)
+    low, high = fit.log_spread(deviations)
+    loss = math.exp(log_loss)
+    ratio = 6 * params * tokens / fit.reach.flops
+    supported, reason = support(fit, params, tokens)
+    return Prediction(
+        params=params,
+        tokens=tokens,
+        loss=loss,
+        interval_mean=(loss * math.exp(low), loss * math.exp(high)),
+        interval_run=(loss * math.exp(-math.hypot(low, fit.noise)), loss * math.exp(math.hypot(high, fit.noise))),
+        level=fit.level,
+        supported=supported,
+        reason=reason,
+        compute_ratio=ratio,
+    )
+
+
+def predict_curve(fit: Fit, params: Array, tokens: Array) -> tuple[Array, Array, Array]:
+    """Loss and the interval of the mean along a path of raw counts, each `(m,)`: for drawing, no support is judged."""
+    points = [predict(fit, params=float(p), tokens=float(t)) for p, t in zip(params, tokens, strict=True)]
+    low, high = np.array([p.interval_mean for p in points]).T
+    return np.array([p.loss for p in points]), low, high
+
+
+def support(fit: Fit, params: float, tokens: float) -> tuple[bool, str]:
+    """Whether the sweep could test itself this far out, and a sentence."""
+    ratio = 6 * params * tokens / fit.reach.flops
+    limit = BEYOND * fit.reach.kappa
+    if ratio > limit:
+        return False, (
+            f"compute is {ratio:.3g}x the largest fitted run; this sweep could only be backtested to {fit.reach.kappa:.3g}x, "
+            f"which supports up to {limit:.3g}x"
+        )
+    low, high = fit.reach.tokens_per_param
+    per_param = tokens / params
+    if not low / 3 <= per_param <= high * 3:
+        return False, f"{per_param:.3g} tokens per parameter lies far outside the fitted {low:.3g} to {high:.3g}"
+    return True, f"compute is {ratio:.3g}x the largest fitted run, within the {limit:.3g}x that the backtest supports"
+
+
+def _log_loss(fit: Fit, params: float, tokens: float) -> tuple[float, Array]:
+    n, d = fit.centre.coordinates(np.array([params]), np.array([tokens]))
+    law = type(fit.law)
+    f, J = law.gradient(fit.theta, n, d)
+    point = float(f[0, 0])
+    if fit.spread is Spread.LAPLACE:  # the normal approximation is in ln loss, as it was calibrated
+        return point, (fit.draws - fit.theta) @ J[0, :, 0]
+    return point, law.gradient(fit.draws, n, d)[0][:, 0] - point

@@ -1,0 +1,25 @@
+"""What loss does: one file per law; a new law is listed here and nowhere else."""
+
+from __future__ import annotations
+
+import difflib
+
+from planner.errors import InputError
+from planner.laws.chinchilla import Chinchilla
+from planner.laws.coupled import Coupled
+from planner.laws.law import Law
+
+LAWS: dict[str, type[Law]] = {law.name: law for law in (Chinchilla, Coupled)}
+
+
+def find_law(name: str) -> type[Law]:
+    """A law by name; InputError names the nearest one when there is none."""
+    if name not in LAWS:
+        near = difflib.get_close_matches(name, LAWS, n=1)
+        raise InputError(
+            f"unknown law {name!r}", f"did you mean {near[0]!r}?" if near else f"one of: auto, {', '.join(LAWS)}"
+        )
+    return LAWS[name]
+
+
+__all__ = ["LAWS", "Chinchilla", "Coupled", "Law", "find_law"]

@@ -1,0 +1,89 @@
+"""What the fitter, the decisions and the report need of a law."""
+
+from __future__ import annotations
+
+from typing import ClassVar, NamedTuple, Protocol, Self
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from planner.laws.centre import Array, Centre
+
+
+class Optimum(NamedTuple):
+    """The compute-optimal split of a budget: raw counts, 6 x params x tokens = flops."""
+
+    params: float
+    tokens: float
+
+
+class Published(NamedTuple):
+    """Coefficients from a paper, with their source and the counts they speak of."""
+
+    source: str
+    values: dict[str, float]
+
+
+class Prior(NamedTuple):
+    """Independent normal priors on theta; shapes `(p,)`; an infinite sd leaves a parameter free."""
+
+    mean: Array
+    sd: Array
+
+
+class Law(Protocol):
+    """A law of loss (nats per token) in params and tokens, as a frozen value of its paper's letters.
+
+    `theta`, shape `(p,)` or `(S, p)` for S problems at once, holds the same law in centred log coordinates; there the
+    methods below take `n`, `d` of shape `(m,)` or `(S, m)` and return predicted ln loss `f` of shape `(S, m)`.
+    """
+
+    name: ClassVar[str]
+    formula: ClassVar[str]
+    source: ClassVar[str]
+    theta_names: ClassVar[tuple[str, ...]]
+    lower: ClassVar[Array]
+    upper: ClassVar[Array]
+    published: ClassVar[tuple[Published, ...]]
+
+    def __call__(self, params: ArrayLike, tokens: ArrayLike) -> Array:
+        """Loss at raw counts."""
+        ...
+
+    def optimum(self, flops: float) -> Optimum:
+        """Params and tokens of lowest loss with 6 x params x tokens = flops."""
+        ...
+
+    def theta(self, centre: Centre) -> Array:
+        """This law in centred coordinates, shape `(p,)`."""
+        ...
+
+    @classmethod
+    def from_theta(cls, theta: Array, centre: Centre) -> Self:
+        """The law whose centred coordinates are `theta`, shape `(p,)`."""
+        ...
+
+    @classmethod
+    def gradient(cls, theta: Array, n: Array, d: Array) -> tuple[Array, Array]:
+        """Predicted ln loss `(S, m)` and its derivative in theta `(S, p, m)`."""
+        ...
+
+    @classmethod
+    def curvature(cls, theta: Array, n: Array, d: Array, weight: Array) -> Array:
+        """Sum over runs of weight x second derivative of ln loss in theta, shape `(S, p, p)`."""
+        ...
+
+    @classmethod
+    def starts(cls, additive: Array) -> Array:
+        """Starting points `(S, K, p)` from additive-law solutions `(S, k, 5)` = ln E, ln A', ln B', alpha, beta."""
+        ...
+
+    @classmethod
+    def prior(cls, log_loss: Array) -> Prior:
+        """The weak prior of the default recipe, given the observed ln losses `(m,)`."""
+        ...
+
+
+def rows(theta: Array) -> Array:
+    """Theta with a leading axis of problems, shape `(S, p)`."""
+    return np.atleast_2d(np.asarray(theta, float))

@@ -1,0 +1,1 @@
+"""From a lab's logs to the table of runs."""

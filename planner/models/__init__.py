@@ -1,0 +1,1 @@
+"""What a run trains: architecture, parameters, FLOPs, shape for a size."""

@@ -1,0 +1,62 @@
+"""The models room's own catalog, and architectures from a user's TOML file."""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from planner.errors import InputError
+from planner.models.architecture import Architecture
+
+# "source" says where a shape was read; it is no part of the shape.
+_ADAPTER = TypeAdapter(Architecture)
+
+
+@cache
+def model_entries() -> dict[str, dict[str, Any]]:
+    """The raw catalog: name to fields, with the source of each shape."""
+    return tomllib.loads(files("planner.models").joinpath("catalog.toml").read_text(encoding="utf-8"))
+
+
+def find_model(name: str, text: str | None = None) -> Architecture:
+    """An architecture by catalog name, or from `text`, the contents of the TOML file that `name` points to.
+
+    Raises InputError for an unknown name, a missing or unknown field, or a value that is not a positive count.
+    """
+    if text is not None:
+        try:
+            return _build(Path(name).stem, tomllib.loads(text), name)
+        except tomllib.TOMLDecodeError as error:
+            raise InputError(f"{name}: not TOML: {error}", "see docs/design.md for the form of a model file") from None
+    key = name.lower()
+    if key not in model_entries():
+        near = difflib.get_close_matches(key, model_entries(), n=1)
+        raise InputError(
+            f"unknown model {name!r}",
+            f"did you mean {near[0]!r}?" if near else f"one of: {', '.join(model_entries())}, or a TOML file",
+        )
+    return _build(key, model_entries()[key], "planner's catalog")
+
+
+def _build(name: str, fields: dict[str, Any], place: str) -> Architecture:
+    given = {key: value for key, value in fields.items() if key != "source"}
+    try:
+        model = _ADAPTER.validate_python({"family": name, **given, "name": name})
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise InputError(
+            f"{place}: {where}: {first['msg'].lower()}", "see `planner models` for a complete shape"
+        ) from None
+    for field in ("n_layers", "d_model", "n_heads", "n_kv_heads", "head_dim", "d_ff", "vocab_size"):
+        if getattr(model, field) <= 0:
+            raise InputError(
+                f"{place}: {field} = {getattr(model, field)} is not a positive count", f"give {field} >= 1"
+            )
+    return model

@@ -1,0 +1,158 @@
+"""From a table of runs to the arrays that a law is fitted to."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from planner.errors import InputError
+from planner.runs.columns import BASELINE, DEFAULT_LOSS_UNIT, Count, Status
+from planner.runs.read import RunTable
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Runs that one law may describe; arrays `(n_runs,)` of raw counts and losses.
+
+    `count` says which parameters `params` counts, `dropped` how many rows were left out and why, `notes` what a reader
+    should know about the rows that stayed.
+    """
+
+    params: Array
+    tokens: Array
+    loss: Array
+    count: Count
+    group: str
+    loss_unit: str
+    dropped: dict[str, int]
+    notes: tuple[str, ...]
+
+    @property
+    def flops(self) -> Array:
+        """6 x params x tokens by this sample's own count, `(n_runs,)`."""
+        return 6.0 * self.params * self.tokens
+
+    @property
+    def sha256(self) -> str:
+        """A hash of the numbers, for a forecast's record."""
+        return hashlib.sha256(np.stack([self.params, self.tokens, self.loss]).tobytes()).hexdigest()
+
+    def at(self, keep: NDArray[np.bool_]) -> Sample:
+        """The runs where `keep` holds."""
+        return Sample(
+            self.params[keep], self.tokens[keep], self.loss[keep],
+            self.count, self.group, self.loss_unit, self.dropped, self.notes,
+        )  # fmt: skip
+
+
+def groups_of(table: RunTable) -> list[str]:
+    """The distinct values of `group`, in order of appearance; one unnamed group when the column is absent."""
+    return list(dict.fromkeys(table.frame["group"].astype(str))) if "group" in table.frame else [""]
+
+
+def choose_count(table: RunTable, wanted: Count | None) -> Count:
+    """The parameter column to fit: the wanted one, or the only one there is."""
+    there = [count for count in Count if count in table.frame]
+    if wanted is not None:
+        if wanted not in there:
+            listed = ", ".join(there) or "none"
+            raise InputError(f"{table.source}: no column {str(wanted)!r}", f"parameter columns there: {listed}")
+        return wanted
+    if not there:
+        raise InputError(f"{table.source}: no column of parameters", "name it: --column theirs=params")
+    if len(there) > 1:
+        raise InputError(
+            f"{table.source}: several columns of parameters: {', '.join(there)}", f"choose one: --count {there[0]}"
+        )
+    return there[0]
+
+
+def sample_of(table: RunTable, *, count: Count | None = None, group: str | None = None) -> Sample:
+    """The finished baseline runs of one group as arrays.
+
+    Rows of another status, checkpoints that are not final and variants are dropped and counted. Raises InputError for
+    a missing column, mixed losses, or a loss, params or tokens that is missing, zero or negative.
+    """
+    chosen = choose_count(table, count)
+    for name in ("tokens", "loss"):
+        if name not in table.frame:
+            raise InputError(f"{table.source}: no column {name!r}", f"name it: --column theirs={name}")
+    frame = table.frame
+    if group is not None and "group" in frame:
+        frame = frame[frame["group"].astype(str) == group]
+        if frame.empty:
+            raise InputError(f"{table.source}: no group {group!r}", f"groups: {', '.join(groups_of(table))}")
+    frame, dropped = _finished(table, frame)
+    _unmixed(table, frame)
+    for name in (str(chosen), "tokens", "loss"):
+        _positive(table, frame, name)
+    unit = str(frame["loss_unit"].iloc[0]) if "loss_unit" in frame else DEFAULT_LOSS_UNIT
+    return Sample(
+        params=frame[chosen].to_numpy(float),
+        tokens=frame["tokens"].to_numpy(float),
+        loss=frame["loss"].to_numpy(float),
+        count=chosen,
+        group=group or "",
+        loss_unit=unit,
+        dropped=dropped,
+        notes=_notes(frame, unit),
+    )
+
+
+def _finished(table: RunTable, frame: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, int]]:
+    dropped: dict[str, int] = {}
+
+    def drop(keep: pd.Series, reasons: pd.Series) -> None:
+        nonlocal frame
+        for reason, number in reasons[~keep].value_counts().sort_index().items():
+            dropped[str(reason)] = int(number)
+        frame = frame[keep]
+
+    if "status" in frame:
+        status = frame["status"].astype(str).str.lower()
+        drop(status.isin((Status.COMPLETED, "", "finished")), "status " + status)
+    if "is_final" in frame:
+        final = frame["is_final"].astype(str).str.lower().isin(("true", "1", "1.0"))
+        drop(final, pd.Series("not final", index=frame.index))
+    if "variant" in frame and (frame["variant"] == BASELINE).any():
+        drop(frame["variant"] == BASELINE, pd.Series("variant", index=frame.index))
+    if frame.empty:
+        told = ", ".join(f"{number} {reason}" for reason, number in dropped.items())
+        raise InputError(f"{table.source}: no finished run is left", f"dropped: {told}" if told else "check --where")
+    return frame, dropped
+
+
+def _unmixed(table: RunTable, frame: pd.DataFrame) -> None:
+    for name in ("loss_name", "loss_unit", "flops_rule"):
+        if name in frame and frame[name].nunique() > 1:
+            listed = ", ".join(map(repr, sorted(frame[name].astype(str).unique())[:4]))
+            raise InputError(f"{table.source}: runs differ in {name}: {listed}", f"pick one: --where {name}=...")
+
+
+def _positive(table: RunTable, frame: pd.DataFrame, name: str) -> None:
+    values = frame[name].to_numpy(float)
+    bad = ~(np.isfinite(values) & (values > 0))
+    if bad.any():
+        row = frame[bad].iloc[0]
+        shown = "missing" if np.isnan(row[name]) else f"{row[name]:g}, which is not above zero and finite"
+        raise InputError(
+            f"{table.source}: line {row['line']}: column {name!r} is {shown}",
+            f"mend it, mark the run's status as failed, or leave it out: --where {name}>0",
+        )
+
+
+def _notes(frame: pd.DataFrame, unit: str) -> tuple[str, ...]:
+    notes = []
+    loss = frame["loss"].to_numpy(float)
+    if unit == DEFAULT_LOSS_UNIT and (loss.min() < 1 or loss.max() > 20):
+        notes.append(f"losses from {loss.min():.3g} to {loss.max():.3g} are unusual for nats per token: check the unit")
+    if "study" in frame and frame["study"].nunique() > 1:
+        listed = ", ".join(sorted(frame["study"].astype(str).unique()))
+        notes.append(f"several studies are pooled ({listed}): choose one with --where study=...")
+    return tuple(notes)

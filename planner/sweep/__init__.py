@@ -1,0 +1,1 @@
+"""From a question to a plan: spec, studies, prescriptions, optimal design."""

@@ -1,0 +1,168 @@
+"""The plan: every run complete with shape, data, hyperparameters, cost and a stable id."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from dataclasses import dataclass
+
+import pandas as pd
+
+from planner.costs.energy import energy_kwh
+from planner.costs.throughput import accelerators_for
+from planner.errors import InputError
+from planner.models.flops import RULE_6ND_ACTIVE, training_flops
+from planner.sweep.hyperparameters import hyperparameter_requests
+from planner.sweep.ideas import idea_requests
+from planner.sweep.optimal import Design
+from planner.sweep.prescription import WARMUP_STEPS, WEIGHT_DECAY, step_law
+from planner.sweep.request import Request
+from planner.sweep.scaling import scaling_requests
+from planner.sweep.setting import Setting, setting_of
+from planner.sweep.spec import Sweep
+
+CONTEXT_LENGTH = 4096
+# What makes two runs the same run: everything that is trained, nothing of what it costs or why it was asked for.
+IDENTITY = (
+    "study", "variant", "model", "n_layers", "d_model", "params_total", "params_active", "tokens", "batch_tokens",
+    "lr_peak", "seed", "schedule", "context_length",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The runs to do, one row each, in the file's order of studies, cheapest first; `design` is the scaling study's certificate."""
+
+    setting: Setting
+    runs: pd.DataFrame
+    design: Design | None
+
+    @property
+    def flops(self) -> float:
+        """Training FLOPs of all runs (6 x params_active x tokens)."""
+        return math.fsum(self.runs["flops"])
+
+    @property
+    def gpu_hours(self) -> float:
+        """Accelerator-hours of all runs."""
+        return math.fsum(self.runs["gpu_hours"])
+
+    @property
+    def usd(self) -> float:
+        """Rent of all runs."""
+        return math.fsum(self.runs["usd"])
+
+    @property
+    def by_study(self) -> dict[str, dict[str, float]]:
+        """Runs, FLOPs, hours and dollars of each study."""
+        return {
+            str(name): {"n_runs": len(rows), **{key: math.fsum(rows[key]) for key in ("flops", "gpu_hours", "usd")}}
+            for name, rows in self.runs.groupby("study", sort=False)
+        }
+
+
+def propose(sweep: Sweep, *, max_flops: float | None = None) -> Plan:
+    """The plan of a sweep. Raises InputError when it needs more than `max_flops`, or no study fits its budget."""
+    setting = setting_of(sweep)
+    requests: list[Request] = []
+    design = None
+    for study in sweep.file.study:
+        budget = study.share * setting.budget_gpu_hours
+        match study.kind:
+            case "scaling":
+                found, design = scaling_requests(setting, study, budget)
+            case "hyperparameters":
+                found = hyperparameter_requests(setting, budget)
+            case "ideas":
+                found = idea_requests(setting, budget)
+        requests += found
+    runs = pd.DataFrame([_complete(request, setting) for request in requests])
+    if runs["run_id"].duplicated().any():
+        twice = runs.loc[runs["run_id"].duplicated(), "run_id"].iloc[0]
+        raise InputError(
+            f"{sweep.source}: two planned runs are the same run ({twice})", "remove one of the studies that ask for it"
+        )
+    plan = Plan(setting, _ordered(runs, sweep), design)
+    if max_flops is not None and plan.flops > max_flops:
+        raise InputError(
+            f"{sweep.file.name} needs {plan.flops:.2e} FLOPs, over the limit of {max_flops:.2e}",
+            "lower exploration.budget, or raise --max-flops",
+        )
+    return plan
+
+
+def _ordered(runs: pd.DataFrame, sweep: Sweep) -> pd.DataFrame:
+    place = {study.kind: index for index, study in enumerate(sweep.file.study)}
+    keyed = runs.assign(place=[place[study] for study in runs["study"]])
+    return keyed.sort_values(["place", "flops", "run_id"], ignore_index=True).drop(columns="place")
+
+
+def _complete(request: Request, setting: Setting) -> dict[str, object]:
+    size, model = request.size, request.size.model
+    prescribed = step_law(size.active_non_embedding, request.tokens)
+    sequences = max(1, round(prescribed.batch_tokens * request.batch_factor / CONTEXT_LENGTH / 8)) * 8
+    batch = sequences * CONTEXT_LENGTH
+    steps = max(1, round(request.tokens / batch))
+    tokens = steps * batch
+    flops = training_flops(size.active, tokens)
+    hours = setting.gpu_hours(size.active, tokens)
+    exploration = setting.sweep.file.exploration
+    experts = model.experts
+    row: dict[str, object] = {
+        "study": request.study,
+        "group": setting.sweep.file.name,
+        "variant": request.variant,
+        "stage": request.stage,
+        "seed": request.seed,
+        "status": "planned",
+        "model": model.name,
+        "params_total": size.count.total,
+        "params_active": size.count.active,
+        "params_non_embedding": size.count.non_embedding,
+        "params_active_non_embedding": int(size.active_non_embedding),
+        "tokens": tokens,
+        "tokens_per_param": tokens / size.active,
+        "flops": flops,
+        "flops_rule": RULE_6ND_ACTIVE,
+        "steps": steps,
+        "batch_tokens": batch,
+        "lr_peak": float(f"{prescribed.lr_peak * request.lr_factor:.6g}"),
+        "warmup_tokens": min(WARMUP_STEPS, steps // 10 + 1) * batch,
+        "weight_decay": WEIGHT_DECAY,
+        "schedule": "cosine",
+        "optimizer": "adamw",
+        "precision": "bf16",
+        "context_length": CONTEXT_LENGTH,
+        "hyperparameter_source": prescribed.source,
+        "hyperparameters_extrapolated": prescribed.extrapolated,
+        "n_layers": model.n_layers,
+        "d_model": model.d_model,
+        "n_heads": model.n_heads,
+        "n_kv_heads": model.n_kv_heads,
+        "head_dim": model.head_dim,
+        "d_ff": model.d_ff,
+        "vocab_size": model.vocab_size,
+        "n_experts": experts.n_experts if experts else 0,
+        "experts_per_token": experts.experts_per_token if experts else 0,
+        "n_shared_experts": experts.n_shared if experts else 0,
+        "expert_d_ff": experts.d_ff if experts else 0,
+        "n_dense_layers": experts.n_dense_layers if experts else model.n_layers,
+        "accelerator": setting.accelerator.name,
+        "n_accelerators": accelerators_for(hours, setting.accelerator, exploration.count, exploration.max_days_per_run),
+        "gpu_hours": hours,
+        "gpu_hours_source": "modelled",
+        "usd": hours * setting.usd_per_gpu_hour,
+        "energy_kwh": energy_kwh(hours, setting.accelerator),
+        "purpose": request.purpose,
+    }
+    return {"run_id": _run_id(row), **row}
+
+
+def _run_id(row: dict[str, object]) -> str:
+    """Study, size and a hash of what is trained: the same content gives the same id, whatever else is planned."""
+    text = json.dumps([str(row[key]) for key in IDENTITY])
+    digest = hashlib.sha256(text.encode("utf-8")).hexdigest()[:10]
+    return (
+        f"{row['study']}-{float(str(row['params_active'])) / 1e9:.2f}b-{float(str(row['tokens'])) / 1e9:.0f}bt-{digest}"
+    )

@@ -1,0 +1,110 @@
+"""What every study needs to know: sizes with their shapes, prices, the final run, the budget in hours."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from planner.costs.accelerators import Accelerator, find_accelerator
+from planner.costs.final_run import FinalCost, final_cost
+from planner.costs.throughput import Utilisation
+from planner.models.architecture import Architecture
+from planner.models.flops import training_flops
+from planner.models.parameters import ParameterCount, count_parameters
+from planner.models.shape import shape_for
+from planner.quantities import Budget, Unit
+from planner.sweep.spec import Sweep
+
+N_SIZES = 7  # between the smallest and the largest, equally spaced in logs
+TOKEN_RATIO = 2**0.5  # between neighbouring amounts of data
+
+
+@dataclass(frozen=True)
+class Size:
+    """One model size of the sweep."""
+
+    model: Architecture
+    count: ParameterCount
+
+    @property
+    def active(self) -> float:
+        """Active parameters, raw."""
+        return float(self.count.active)
+
+    @property
+    def active_non_embedding(self) -> float:
+        """Active parameters without embedding and head, raw: what hyperparameter rules count."""
+        return float(self.count.active - self.count.embedding - self.count.head)
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A sweep with everything that follows from it before any run is chosen."""
+
+    sweep: Sweep
+    accelerator: Accelerator
+    usd_per_gpu_hour: float
+    final_params: ParameterCount
+    final: FinalCost
+
+    @cached_property
+    def sizes(self) -> tuple[Size, ...]:
+        """The final model's family from the smallest to the largest size of the exploration."""
+        low, high = self.sweep.file.exploration.params_active
+        shapes = [shape_for(self.sweep.model, float(target)) for target in np.geomspace(low, high, N_SIZES)]
+        return tuple(Size(shape, count_parameters(shape)) for shape in shapes)
+
+    @property
+    def utilisation(self) -> Utilisation:
+        """What small runs are assumed to reach: the final run's."""
+        return self.final.utilisation
+
+    @property
+    def budget_gpu_hours(self) -> float:
+        """The exploration's budget in accelerator-hours."""
+        return to_gpu_hours(self.sweep.file.exploration.budget, self)
+
+    def gpu_hours(self, params_active: float, tokens: float) -> float:
+        """Modelled hours of one run."""
+        return self.utilisation.gpu_hours(training_flops(params_active, tokens), self.accelerator)
+
+    def tokens_between(self, size: Size, ratio: float = TOKEN_RATIO) -> list[float]:
+        """Amounts of data for one size, from the lower bound up in steps of `ratio`, the upper bound last."""
+        low, high = (bound.tokens(size.active) for bound in self.sweep.file.exploration.tokens)
+        steps = max(0, int(np.floor(np.log(high / low) / np.log(ratio) + 1e-9)))
+        amounts = [low * ratio**step for step in range(steps + 1)]
+        return amounts if high / amounts[-1] < ratio**0.5 else [*amounts, high]
+
+
+def setting_of(sweep: Sweep) -> Setting:
+    """Price the final run and read what the studies need from the sweep."""
+    final = sweep.file.final
+    accelerator = find_accelerator(final.accelerator)
+    price = sweep.file.price.usd_per_gpu_hour or accelerator.usd_per_hour
+    params = count_parameters(sweep.model)
+    cost = final_cost(
+        params.active,
+        final.tokens,
+        accelerator,
+        count=final.count,
+        usd_per_gpu_hour=price,
+        gpu_hours_per_trillion_tokens=final.gpu_hours_per_trillion_tokens,
+        context_extension_gpu_hours=final.context_extension_gpu_hours,
+        post_training_gpu_hours=final.post_training_gpu_hours,
+    )
+    return Setting(sweep, accelerator, price, params, cost)
+
+
+def to_gpu_hours(budget: Budget, setting: Setting) -> float:
+    """A budget of any unit in accelerator-hours of the sweep's accelerator, at its price and utilisation."""
+    match budget.unit:
+        case Unit.GPU_HOURS:
+            return budget.amount
+        case Unit.USD:
+            return budget.amount / setting.usd_per_gpu_hour
+        case Unit.FLOPS:
+            return setting.utilisation.gpu_hours(budget.amount, setting.accelerator)
+        case Unit.FINAL:
+            return budget.amount * setting.final.gpu_hours
