@@ -86,7 +86,7 @@ def _with_design(sweep: Sweep, design: str) -> Sweep:
 
 
 def _in_world(runs: pd.DataFrame, params: int, tokens: float, lab: Lab, world: World) -> _Outcome:
-    logged = [record for record in run_plan(runs, world, lab)]
+    logged = list(run_plan(runs, world, lab))
     done = np.array([record["state"] == "completed" for record in logged])
     loss = np.array([record["eval/loss"] for record in logged], float)
     sample = Sample(

@@ -31,9 +31,8 @@ def predict(
         show_json({"count": saved.count, "loss_unit": saved.loss_unit, **vars(found)})
         return
     level = f"{found.level:.0%}"
-    say(
-        f"{human(found.params)} {saved.count} on {human(found.tokens)} tokens: loss {found.loss:.4f} {saved.loss_unit.replace('_', ' ')}"
-    )
+    unit = saved.loss_unit.replace("_", " ")
+    say(f"{human(found.params)} {saved.count} on {human(found.tokens)} tokens: loss {found.loss:.4f} {unit}")
     say(f"  {level} interval of the mean:    {found.interval_mean[0]:.4f} to {found.interval_mean[1]:.4f}")
     say(f"  {level} interval of one new run: {found.interval_run[0]:.4f} to {found.interval_run[1]:.4f}")
     say(f"  {'supported' if found.supported else 'NOT supported'}: {found.reason}")

@@ -18,7 +18,8 @@ from planner.fitting.solve import bootstrap
 from planner.laws.centre import Array, Centre
 from planner.laws.law import Law
 from planner.runs.columns import Count
-from planner.runs.sample import Sample
+from planner.runs.read import RunTable
+from planner.runs.sample import Sample, sample_of
 
 DRAWS = 500
 
@@ -104,12 +105,13 @@ class Fit:
         return t_quantile(self.level, self.df) * self.scale * self.inflation
 
 
-def fit(sample: Sample, recipe: Recipe | None = None, *, level: float = 0.9, seed: int = 0) -> Fit:
-    """Fit `recipe` (the default one when None) to `sample` with intervals at `level`.
+def fit(runs: RunTable | Sample, recipe: Recipe | None = None, *, level: float = 0.9, seed: int = 0) -> Fit:
+    """Fit `recipe` (the default one when None) to `runs` with intervals at `level`.
 
-    Raises InputError when the runs cannot identify the law: fewer than its parameters, one ratio, too few levels.
+    A table of runs counts the one column of parameters it has; `sample_of` chooses among several, or a group. Raises InputError when the runs cannot identify the law: fewer than its parameters, one ratio, too few levels.
     """
     recipe = recipe or default_recipe()
+    sample = runs if isinstance(runs, Sample) else sample_of(runs)
     if not 0 < level < 1:
         raise InputError(f"level {level} is not between 0 and 1", "0.9 is the default")
     require_identifiable(sample, recipe.law)
@@ -150,9 +152,12 @@ def fit(sample: Sample, recipe: Recipe | None = None, *, level: float = 0.9, see
     )
 
 
-def run_backtest(sample: Sample, recipe: Recipe | None = None, *, level: float = 0.9) -> tuple[BacktestRow, ...]:
-    """Hide the large runs of `sample`, predict them from the small ones; rows by compute ratio."""
+def run_backtest(
+    runs: RunTable | Sample, recipe: Recipe | None = None, *, level: float = 0.9
+) -> tuple[BacktestRow, ...]:
+    """Hide the large runs of a table or sample, predict them from the small ones; rows by compute ratio."""
     recipe = recipe or default_recipe()
+    sample = runs if isinstance(runs, Sample) else sample_of(runs)
     require_identifiable(sample, recipe.law)
     return backtest_table(folds_of(sample, recipe, level=level))
 
