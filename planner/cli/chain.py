@@ -26,7 +26,7 @@ from planner.report.ledger import question_of
 from planner.report.page import write_report
 from planner.runs import Where, read_runs, sample_of
 from planner.runs.columns import Count, Status
-from planner.sweep.plan import Plan, propose
+from planner.sweep.plan import Plan
 from planner.sweep.spec import Sweep
 
 ASSUMPTIONS = (
@@ -34,7 +34,7 @@ ASSUMPTIONS = (
     "a mixture of experts follows one law in active parameters at matched sparsity (experts in all and per token)",
     "compute is 6 x active parameters x tokens: attention scores and routing are left out",
 )
-STEPS = ("plan", "train (simulated)", "import logs", "fit", "forecast", "decide", "report")
+STEPS = ("train (simulated)", "import logs", "fit", "forecast", "decide", "report")
 
 
 @dataclass(frozen=True)
@@ -48,27 +48,24 @@ class Finished:
     report: dict[str, Any]
 
 
-def run_chain(
-    sweep: Sweep, folder: store.Folder, *, max_flops: float | None = None, progress: Callable[[str], None]
-) -> Finished:
-    """Plan, train in the sweep's lab, import, fit, register a forecast, decide, score, report."""
-    progress(STEPS[0])
-    plan = propose(sweep, max_flops=max_flops)
+def run_chain(plan: Plan, folder: store.Folder, progress: Callable[[str], None]) -> Finished:
+    """Write the plan, train in the sweep's lab, import, fit, register a forecast, decide, score, report."""
+    sweep = plan.setting.sweep
     folder.start()
+    progress(STEPS[0])
     folder.write_json(store.QUESTION, question_of(plan))
     folder.write_table(store.PLAN, plan.runs)
-    progress(STEPS[1])
     _train(sweep, plan, folder)
-    progress(STEPS[2])
+    progress(STEPS[1])
     imported = _import(plan, folder)
-    progress(STEPS[3])
+    progress(STEPS[2])
     law_fit = _fit(sweep, folder)
-    progress(STEPS[4])
+    progress(STEPS[3])
     forecast = _forecast(plan, law_fit, folder)
-    progress(STEPS[5])
+    progress(STEPS[4])
     _decide(sweep, plan, imported, law_fit, folder)
     _score(plan, law_fit, forecast, folder)
-    progress(STEPS[6])
+    progress(STEPS[5])
     report = write_report(folder)
     folder.finish()
     return Finished(folder.path, plan, law_fit, forecast, report)

@@ -42,9 +42,11 @@ def run(
         return
     folder.check()
     from planner.cli.chain import STEPS, run_chain
+    from planner.sweep.plan import propose
 
+    plan = propose(question, max_flops=limit)
     with steps(STEPS) as progress:
-        done = run_chain(question, folder, max_flops=limit, progress=progress)
+        done = run_chain(plan, folder, progress)
     if json:
         show_json(_record(done))
     else:

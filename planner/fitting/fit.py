@@ -108,7 +108,8 @@ class Fit:
 def fit(runs: RunTable | Sample, recipe: Recipe | None = None, *, level: float = 0.9, seed: int = 0) -> Fit:
     """Fit `recipe` (the default one when None) to `runs` with intervals at `level`.
 
-    A table of runs counts the one column of parameters it has; `sample_of` chooses among several, or a group. Raises InputError when the runs cannot identify the law: fewer than its parameters, one ratio, too few levels.
+    A table of runs counts the one column of parameters it has; `sample_of` chooses among several, or a group. Raises
+    InputError when the runs cannot identify the law: fewer than its parameters, one ratio, too few levels.
     """
     recipe = recipe or default_recipe()
     sample = runs if isinstance(runs, Sample) else sample_of(runs)

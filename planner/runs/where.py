@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from planner.errors import InputError
+from planner.quantities import parse_count
 
 _CLAUSE = re.compile(r"\s*(!?)\s*([A-Za-z_][\w./ -]*?)\s*(?:(<=|>=|!=|=|<|>)\s*([^<>=!,]+?))?\s*")
 _COMPARE: dict[str, Callable[[pd.Series, float], pd.Series]] = {
@@ -43,7 +44,10 @@ class Where:
             match = _CLAUSE.fullmatch(part)
             if match is None or (match.group(1) and match.group(3)):
                 raise InputError(f"--where: {part.strip()!r} is outside the grammar", HELP)
-            clauses.append(Clause(match.group(2), bool(match.group(1)), match.group(3) or "", match.group(4) or ""))
+            clause = Clause(match.group(2), bool(match.group(1)), match.group(3) or "", match.group(4) or "")
+            if clause.symbol in _COMPARE:
+                _limit(clause)
+            clauses.append(clause)
         return cls(tuple(clauses))
 
     def keep(self, frame: pd.DataFrame) -> pd.Series:
@@ -75,9 +79,13 @@ def _holds(clause: Clause, column: pd.Series) -> pd.Series:
         if pd.notna(number):
             equal |= pd.to_numeric(text, errors="coerce") == number
         return ~equal if clause.symbol == "!=" else equal
-    limit = pd.to_numeric(pd.Series([clause.value]), errors="coerce").iloc[0]
-    if pd.isna(limit):
-        raise InputError(
-            f"--where: {clause.value!r} in {clause.column}{clause.symbol}{clause.value} is not a number", HELP
-        )
-    return _COMPARE[clause.symbol](pd.to_numeric(text, errors="coerce"), float(limit))
+    return _COMPARE[clause.symbol](pd.to_numeric(text, errors="coerce"), _limit(clause))
+
+
+def _limit(clause: Clause) -> float:
+    """The number that a column is compared with; 1e9 and 1B are both fine."""
+    try:
+        return parse_count(clause.value)
+    except InputError:
+        shown = f"{clause.column}{clause.symbol}{clause.value}"
+        raise InputError(f"--where: {shown!r} is outside the grammar: {clause.value!r} is not a number", HELP) from None

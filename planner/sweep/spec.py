@@ -196,7 +196,8 @@ def _complain(text: str, hint: str) -> None:
 
 
 def _translate(path: Path, raw: dict[str, Any], error: ValidationError) -> InputError:
-    first = error.errors()[0]
+    # A mistyped key is also a missing one: name what was typed.
+    first = min(error.errors(), key=lambda found: found["type"] != "extra_forbidden")
     where = ".".join(str(part + 1) if isinstance(part, int) else part for part in first["loc"] if part != "quantity")
     context = first.get("ctx", {})
     if first["type"] == "extra_forbidden":

@@ -1,0 +1,62 @@
+"""Shared fixtures: the DeepSeek-V3 chain, run once."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(Path(__file__).resolve().parent))  # so that tests can import truths
+
+
+@dataclass(frozen=True)
+class Done:
+    """What a command did."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> dict:
+        """Its one JSON object."""
+        return json.loads(self.out)
+
+
+def run_planner(*arguments: str | Path, cwd: Path) -> Done:
+    """The command in a process of its own, as a user runs it."""
+    done = subprocess.run(
+        [sys.executable, "-m", "planner", *map(str, arguments)], cwd=cwd, capture_output=True, text=True, timeout=300
+    )
+    return Done(done.returncode, done.stdout, done.stderr)
+
+
+@pytest.fixture(scope="session")
+def deepseek(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The results folder of sweeps/deepseek_v3.toml."""
+    folder = tmp_path_factory.mktemp("deepseek") / "results"
+    done = run_planner("run", REPOSITORY / "sweeps/deepseek_v3.toml", "-o", folder, "--json", cwd=folder.parent)
+    assert done.code == 0, done.err
+    (folder.parent / "printed.json").write_text(done.out)
+    return folder
+
+
+@pytest.fixture
+def planner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    """Run the command in an empty folder, in this process: quick, and the same `main` as the installed command."""
+    from planner.cli.app import main
+
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: str | Path) -> Done:
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main([str(argument) for argument in arguments])
+        return Done(int(ended.value.code or 0), *capsys.readouterr())
+
+    return run

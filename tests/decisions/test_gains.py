@@ -1,0 +1,124 @@
+"""Compute-equivalent gains of ideas."""
+
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+from truths import TRUTHS
+
+from planner.decisions.drift import covariance, posterior
+from planner.decisions.gains import Pairs, Verdict, compare, effective_compute
+from planner.decisions.pairs import pairs_of
+from planner.errors import InputError
+from planner.runs.columns import Count
+
+LAW = TRUTHS["coupled"]
+
+
+def pairs(gain: float, sd: float, seed: int, name="idea", expected=None) -> Pairs:
+    rng = np.random.default_rng(seed)
+    params = np.repeat([1e9, 2.6e9, 7e9], 8)
+    tokens = 20 * params
+    boost = math.sqrt(gain)
+    noise = rng.normal(size=(2, params.size)) * sd
+    base = LAW(params, tokens) * np.exp(noise[0])
+    return Pairs(name, params, tokens, LAW(params * boost, tokens * boost) * np.exp(noise[1]), base, expected)
+
+
+def test_effective_compute_inverts_the_law():
+    params, tokens = np.array([1e9, 7e9]), np.array([2e10, 1e12])
+    for gain in (0.7, 1.0, 1.3):
+        ratio = np.log(LAW(params * gain**0.5, tokens * gain**0.5) / LAW(params, tokens))
+        np.testing.assert_allclose(effective_compute(LAW, params, tokens, ratio), math.log(gain), atol=1e-7)
+
+
+@pytest.mark.parametrize(("gain", "decision"), [(1.3, Verdict.PROMOTE), (0.8, Verdict.DROP)])
+def test_a_clear_gain_is_found_and_decided(gain, decision):
+    found = compare([pairs(gain, 1e-4, seed=1)], LAW, target_flops=3e24)[0]
+    assert found.decision is decision
+    assert found.gain_tested == pytest.approx(gain, rel=0.02)
+    assert found.interval[0] < gain < found.interval[1]
+
+
+def test_intervals_at_the_target_are_wider_than_where_it_was_tested():
+    found = compare([pairs(1.1, 5e-4, seed=2)], LAW, target_flops=3e24)[0]
+    tested = found.interval_tested[1] / found.interval_tested[0]
+    assert found.interval[1] / found.interval[0] > tested
+
+
+def test_winners_are_shrunk():
+    ideas = [pairs(1.0, 0.01, seed, name=f"idea {seed}") for seed in range(30)]
+    best = compare(ideas, LAW, target_flops=3e24)[0]
+    raw = max(
+        math.exp(np.mean(effective_compute(LAW, i.params, i.tokens, np.log(i.loss / i.baseline_loss)))) for i in ideas
+    )
+    assert 1 < best.gain < raw
+
+
+def test_one_broken_run_hardly_moves_a_gain():
+    good = pairs(1.1, 3e-4, seed=3)
+    loss = good.loss.copy()
+    loss[-1] *= 1.08
+    spoiled = Pairs("idea", good.params, good.tokens, loss, good.baseline_loss)
+    a, b = (compare([idea], LAW, target_flops=3e24)[0].gain for idea in (good, spoiled))
+    assert b == pytest.approx(a, rel=0.02)
+
+
+def test_coverage_of_the_gain_where_it_was_tested():
+    # Gains drawn from the prior's own spread; 90 % intervals, 200 ideas: within 3 sd of .9.
+    rng = np.random.default_rng(4)
+    gains = np.exp(0.0075 + 0.1 * rng.normal(size=200))
+    ideas = [pairs(gain, 1e-3, seed=100 + i, name=f"{i:03d}") for i, gain in enumerate(gains)]
+    found = {idea.variant: idea for idea in compare(ideas, LAW, target_flops=3e24)}
+    inside = [
+        found[f"{i:03d}"].interval_tested[0] <= gain <= found[f"{i:03d}"].interval_tested[1]
+        for i, gain in enumerate(gains)
+    ]
+    assert np.mean(inside) >= 0.84
+
+
+def test_a_single_pair_everywhere_is_refused_because_its_noise_is_unknown():
+    one = pairs(1.1, 1e-3, seed=5)
+    few = Pairs("idea", one.params[::8], one.tokens[::8], one.loss[::8], one.baseline_loss[::8])
+    with pytest.raises(InputError, match="no idea has two pairs"):
+        compare([few], LAW, target_flops=3e24)
+
+
+def test_the_posterior_follows_the_data_when_they_are_sharp_and_the_prior_when_they_are_not():
+    prior = covariance(np.log(np.array([1e20, 1e22, 1e24])))
+    sharp, _ = posterior(prior, 0.0, np.array([0.2, 0.2]), np.array([1e-8, 1e-8]))
+    vague, sd = posterior(prior, 0.0, np.array([0.2, 0.2]), np.array([1e6, 1e6]))
+    assert sharp[:2] == pytest.approx([0.2, 0.2], abs=1e-4)
+    assert vague == pytest.approx([0, 0, 0], abs=1e-4)
+    assert sd == pytest.approx(np.sqrt(np.diag(prior)), rel=1e-4)
+
+
+def table(**extra) -> pd.DataFrame:
+    rows = [("baseline", 0), ("baseline", 1), ("idea", 0), ("idea", 1)]
+    frame = pd.DataFrame(rows, columns=["variant", "seed"]).assign(
+        params=1e9, tokens=2e10, loss=2.5, status="completed"
+    )
+    return frame.assign(**extra)
+
+
+def test_pairs_are_matched_by_size_data_and_seed():
+    found = pairs_of(table(), Count.PARAMS, {"idea": 1.05})
+    assert [(p.variant, p.loss.size, p.expected_gain) for p in found] == [("idea", 2, 1.05)]
+
+
+def test_an_idea_without_a_baseline_pair_is_refused():
+    frame = table()
+    frame.loc[frame["variant"] == "idea", "seed"] += 10
+    with pytest.raises(InputError, match="idea 'idea' has no run beside a baseline run"):
+        pairs_of(frame, Count.PARAMS)
+
+
+def test_two_baselines_for_one_pair_are_refused():
+    with pytest.raises(InputError, match="two baseline runs"):
+        pairs_of(table(seed=0), Count.PARAMS)
+
+
+def test_no_baseline_is_refused():
+    with pytest.raises(InputError, match="no finished baseline run"):
+        pairs_of(table(variant="idea"), Count.PARAMS)

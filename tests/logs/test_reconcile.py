@@ -1,0 +1,74 @@
+"""Logs and plan become one clean table."""
+
+import pandas as pd
+import pytest
+
+from planner.errors import InputError
+from planner.logs.reconcile import import_logs, read_plan
+
+PLAN = pd.DataFrame({
+    "run_id": ["a", "b", "c"], "study": "scaling", "variant": "baseline", "seed": 0.0, "params_active": 1e9, "tokens": 2e10,
+    "gpu_hours": 100.0, "accelerator": "h800", "flops": 1.2e20,
+})  # fmt: skip
+LOGS = [
+    {
+        "run_id": "a",
+        "state": "finished",
+        "eval/loss": 2.5,
+        "n_tokens_seen": 2e10,
+        "gpu_hours": 110.0,
+        "eval_set": "val",
+    },
+    {"run_id": "b", "state": "crashed", "eval/loss": None, "n_tokens_seen": 1e10, "gpu_hours": 55.0, "eval_set": "val"},
+    {"run_id": "z", "state": "finished", "eval/loss": 2.4, "n_tokens_seen": 2e10, "gpu_hours": 1.0, "eval_set": "val"},
+]
+
+
+@pytest.fixture
+def imported(tmp_path):
+    def run(records):
+        pd.DataFrame(records).to_json(tmp_path / "logs.jsonl", orient="records", lines=True)
+        return import_logs(tmp_path / "logs.jsonl", PLAN, usd_per_gpu_hour=2.0)
+
+    return run
+
+
+def test_every_planned_run_is_there_once_with_what_became_of_it(imported):
+    found = imported(LOGS)
+    assert found.frame["run_id"].tolist() == ["a", "b", "c"]
+    assert found.frame["status"].tolist() == ["completed", "failed", "planned"]
+    assert (found.missing, found.unplanned, found.unfinished) == (("c",), ("z",), {"failed": 1, "planned": 1})
+
+
+def test_cost_follows_what_was_really_spent(imported):
+    frame = imported(LOGS).frame.set_index("run_id")
+    assert frame.loc["a", "usd"] == 220
+    assert frame.loc["b", "flops"] == pytest.approx(6 * 1e9 * 1e10)
+    assert frame.loc["c", ["flops", "gpu_hours", "usd", "energy_kwh"]].sum() == 0
+    assert frame.loc["a", "energy_kwh"] == pytest.approx(110 * 1.051, rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"run_id": "b"}, "run 'b' is logged twice"),
+        ({"state": "melted"}, "unknown state 'melted'"),
+        ({"eval/loss": None}, "run 'a' completed with loss nan"),
+        ({"eval/loss": -1.0}, "completed with loss -1.0"),
+    ],
+)
+def test_bad_logs_are_refused_with_their_line(imported, change, says):
+    with pytest.raises(InputError, match=r"line \d") as caught:
+        imported([{**LOGS[0], **change}, *LOGS[1:]])
+    assert says in caught.value.message
+
+
+def test_logs_without_hours_are_refused(imported):
+    with pytest.raises(InputError, match="no column 'gpu_hours'"):
+        imported([{key: value for key, value in LOGS[0].items() if key != "gpu_hours"}])
+
+
+def test_a_table_that_is_no_plan_is_refused(tmp_path):
+    (tmp_path / "x.csv").write_text("a,b\n1,2\n")
+    with pytest.raises(InputError, match="not a plan"):
+        read_plan(tmp_path / "x.csv")
