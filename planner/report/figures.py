@@ -55,9 +55,7 @@ def law_figure(runs: pd.DataFrame, fit: Fit, forecast: Prediction) -> str:
         axes.set_xscale("log")
         axes.set_xlabel("training compute (FLOPs)")
         axes.set_ylabel("loss (nats per token)")
-        axes.legend(
-            loc="lower left", bbox_to_anchor=(0, 1.0), ncols=3, fontsize=9.5, borderaxespad=0.2, columnspacing=1.2
-        )
+        figure.legend(loc="outside upper left", ncols=3, fontsize=9.5)
         bar = figure.colorbar(cloud, ax=axes, pad=0.01, aspect=30)
         bar.set_label("runs: tokens per parameter")
         ticks = [tick for tick in (20, 50, 100, 200, 500, 1000) if cloud.norm.vmin <= tick <= cloud.norm.vmax]  # type: ignore[operator]
@@ -95,7 +93,7 @@ def plane_figure(runs: pd.DataFrame, forecast: Prediction) -> str:
             axes.plot([left, right], [ratio * left, ratio * right], color=GREY, linestyle=":", linewidth=1)
             axes.annotate(
                 f"{ratio} tokens per parameter", (right, ratio * right), (-6, -12), color=GREY, fontsize=9.5, ha="right",
-                textcoords="offset points", va="top",
+                textcoords="offset points", va="top", bbox={"facecolor": "white", "edgecolor": "none", "pad": 1},
             )  # fmt: skip
         axes.set_xlim(left, right)
         axes.set_xlabel("active parameters")
@@ -103,7 +101,7 @@ def plane_figure(runs: pd.DataFrame, forecast: Prediction) -> str:
         for axis in (axes.xaxis, axes.yaxis):
             axis.set_major_formatter(COUNTS)
             axis.set_minor_formatter(NullFormatter())
-        axes.legend(loc="lower left", bbox_to_anchor=(0, 1.0), ncols=4, fontsize=9.5, borderaxespad=0.2)
+        figure.legend(loc="outside upper left", ncols=4, fontsize=9.5)
         return to_svg(figure, "plane", f"{len(runs)} runs by active parameters and training tokens, and the final run")
 
 
@@ -129,7 +127,7 @@ def cost_figure(runs: pd.DataFrame, ledger: Ledger) -> str:
         axes.set_xlabel("accelerator-hours")
         axes.grid(axis="y", visible=False)
         axes.margins(x=0.12)
-        axes.legend(loc="lower left", bbox_to_anchor=(0, 1.0), ncols=2, fontsize=9.5, borderaxespad=0.2)
+        figure.legend(loc="outside upper left", ncols=2, fontsize=9.5)
         return to_svg(figure, "cost", "Accelerator-hours by study, and of the final run")
 
 
@@ -153,5 +151,5 @@ def ideas_figure(ideas: list[dict[str, Any]]) -> str:
         axes.set_yticks(place, [idea["variant"] for idea in ideas], fontsize=10, parse_math=False)
         axes.set_xlabel("compute-equivalent gain at the final run (1.1 = as good as 10 % more compute)")
         axes.set_ylim(-0.8, len(ideas) - 0.2)
-        axes.legend(loc="lower left", bbox_to_anchor=(0, 1.0), ncols=3, fontsize=9.5, borderaxespad=0.2)
+        figure.legend(loc="outside upper left", ncols=3, fontsize=9.5)
         return to_svg(figure, "ideas", "Compute-equivalent gain of each idea with its interval")
