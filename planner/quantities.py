@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import Decimal, DecimalException
 from enum import Enum
 
 from planner.errors import InputError
 
 SUFFIXES = {"": 0, "K": 3, "M": 6, "B": 9, "G": 9, "T": 12, "P": 15, "E": 18, "Z": 21, "Y": 24}
-_NUMBER = re.compile(r"\s*([+-]?(?:\d[\d_,]*\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*(.*?)\s*", re.DOTALL)
+_WHOLE = r"\d{1,3}(?:,\d{3})+|\d+(?:_\d+)*"  # 1,000,000 or 1_000_000; "14,8" is neither
+_NUMBER = re.compile(rf"\s*([+-]?(?:(?:{_WHOLE})(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?)(?![\d.,_])\s*(.*?)\s*", re.DOTALL)
 
 
 class Unit(Enum):
@@ -52,7 +53,13 @@ def parse_count(value: object) -> float:
     number, rest = _split(value)
     if rest.upper() not in SUFFIXES:
         raise InputError(f"{value!r} has the unknown unit {rest!r}", "write a plain count: 14.8T, 180K, 2.788M or 1e24")
-    return _finite(number.scaleb(SUFFIXES[rest.upper()]), value)
+    try:
+        result = float(number.scaleb(SUFFIXES[rest.upper()]))
+    except (DecimalException, OverflowError):
+        result = math.inf
+    if not math.isfinite(result):
+        raise InputError(f"{value!r} is not a finite number", "write a count such as 14.8T, 180K or 1e24")
+    return result
 
 
 def parse_tokens(value: object) -> TokenBound:
@@ -120,11 +127,7 @@ def _split(value: object) -> tuple[Decimal, str]:
     match = _NUMBER.fullmatch(str(value))
     if match is None:
         raise InputError(f"{value!r} is not a number", "write a count such as 14.8T, 180K or 1e24")
-    return Decimal(match.group(1).replace(",", "").replace("_", "")), match.group(2)
-
-
-def _finite(number: Decimal, value: object) -> float:
-    result = float(number)
-    if not math.isfinite(result):
-        raise InputError(f"{value!r} is not a finite number", "write a count such as 14.8T, 180K or 1e24")
-    return result
+    try:
+        return Decimal(match.group(1).replace(",", "").replace("_", "")), match.group(2)
+    except DecimalException:  # an exponent beyond what even a decimal holds
+        raise InputError(f"{value!r} is not a finite number", "write a count such as 14.8T, 180K or 1e24") from None

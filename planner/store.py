@@ -144,11 +144,12 @@ def read_provenance(path: str | Path) -> dict[str, Any]:
             f"{path / PROVENANCE}: not readable: {error}", "remove the folder or choose another with -o"
         ) from None
     needed = {"schema", "state", "command", "inputs", "seed", "files"}
-    if not isinstance(record, dict) or not needed <= record.keys() or record["schema"] != SCHEMA:
+    whole = isinstance(record, dict) and needed <= record.keys() and isinstance(record["files"], dict)
+    if not whole or record["schema"] != SCHEMA:
         raise InputError(
             f"{path / PROVENANCE}: not a record of schema {SCHEMA}", "remove the folder or choose another with -o"
         )
-    return record
+    return dict(record)
 
 
 def require_complete(path: str | Path) -> dict[str, Any]:
@@ -183,7 +184,7 @@ def read_json(path: str | Path) -> dict[str, Any]:
         value = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InputError(f"{path}: no such file", "") from None
-    except (ValueError, IsADirectoryError) as error:
+    except (ValueError, OSError) as error:
         raise InputError(f"{path}: not JSON: {error}", "write it again with the command that made it") from None
     if not isinstance(value, dict):
         raise InputError(f"{path}: does not hold one JSON object", "write it again with the command that made it")
@@ -234,7 +235,9 @@ def table_bytes(frame: pd.DataFrame, kind: str) -> bytes:
 def slug(text: str) -> str:
     """A text as part of a file name: letters, digits, dots, dashes; a hash tells apart what that would merge."""
     plain = re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-.")[:60]
-    return plain if plain == text else f"{plain}-{hashlib.sha256(text.encode('utf-8')).hexdigest()[:6]}"
+    return (
+        plain if plain and plain == text else f"{plain or 'x'}-{hashlib.sha256(text.encode('utf-8')).hexdigest()[:6]}"
+    )
 
 
 def to_json(value: object, indent: int | None = 1) -> str:
@@ -274,7 +277,7 @@ def _plain(value: object) -> Any:  # noqa: ANN401 - JSON is what it is
             return _plain(value.tolist())
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {field.name: _plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
-    if isinstance(value, (Sequence, Iterator, set, frozenset)):
+    if isinstance(value, (Sequence, Iterator)):
         return [_plain(item) for item in value]
     raise TypeError(f"{type(value).__name__} has no JSON form")
 

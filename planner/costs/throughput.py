@@ -36,7 +36,12 @@ def measured_utilisation(flops: float, gpu_hours: float, accelerator: Accelerato
 
 
 def accelerators_for(gpu_hours: float, accelerator: Accelerator, cluster: int, max_days: float) -> int:
-    """Whole nodes for one run: the smallest power of two of nodes that ends within `max_days`, at most the cluster."""
+    """Whole nodes for one run: the smallest power of two of nodes that ends within `max_days`, at most the cluster.
+
+    A cluster of less than one node is used whole.
+    """
     wanted = gpu_hours / (24.0 * max_days * accelerator.per_node)
     nodes = 1 << math.ceil(math.log2(max(wanted, 1.0)))
-    return min(nodes * accelerator.per_node, cluster)
+    if cluster < accelerator.per_node:
+        return cluster
+    return accelerator.per_node * min(nodes, cluster // accelerator.per_node)

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar
+
+from pydantic import Field
 
 # Read by pydantic when a shape comes from a file: an unknown field is an error, never dropped.
 STRICT = {"extra": "forbid"}
+Positive = Annotated[int, Field(gt=0, strict=True)]
+Natural = Annotated[int, Field(ge=0, strict=True)]
 
 
 @dataclass(frozen=True)
@@ -15,11 +19,11 @@ class LatentAttention:
 
     __pydantic_config__: ClassVar[dict[str, str]] = STRICT
 
-    q_lora_rank: int
-    kv_lora_rank: int
-    qk_nope_head_dim: int
-    qk_rope_head_dim: int
-    v_head_dim: int
+    q_lora_rank: Natural
+    kv_lora_rank: Positive
+    qk_nope_head_dim: Positive
+    qk_rope_head_dim: Natural
+    v_head_dim: Positive
 
 
 @dataclass(frozen=True)
@@ -32,11 +36,11 @@ class Experts:
 
     __pydantic_config__: ClassVar[dict[str, str]] = STRICT
 
-    n_experts: int
-    experts_per_token: int
-    n_shared: int
-    d_ff: int
-    n_dense_layers: int
+    n_experts: Positive
+    experts_per_token: Positive
+    n_shared: Natural
+    d_ff: Positive
+    n_dense_layers: Natural
     routing_bias: bool = False
 
 
@@ -51,13 +55,13 @@ class Architecture:
 
     name: str
     family: str
-    n_layers: int
-    d_model: int
-    n_heads: int
-    n_kv_heads: int
-    head_dim: int
-    d_ff: int
-    vocab_size: int
+    n_layers: Positive
+    d_model: Positive
+    n_heads: Positive
+    n_kv_heads: Positive
+    head_dim: Positive
+    d_ff: Positive
+    vocab_size: Positive
     tied_embeddings: bool = False
     latent: LatentAttention | None = None
     experts: Experts | None = None

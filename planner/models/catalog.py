@@ -51,12 +51,16 @@ def _build(name: str, fields: dict[str, Any], place: str) -> Architecture:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
-        raise InputError(
-            f"{place}: {where}: {first['msg'].lower()}", "see `planner models` for a complete shape"
-        ) from None
-    for field in ("n_layers", "d_model", "n_heads", "n_kv_heads", "head_dim", "d_ff", "vocab_size"):
-        if getattr(model, field) <= 0:
+        if first["type"].startswith("greater_than"):
             raise InputError(
-                f"{place}: {field} = {getattr(model, field)} is not a positive count", f"give {field} >= 1"
-            )
+                f"{place}: {where} = {first['input']} is not a positive count", "give a whole number"
+            ) from None
+        raise InputError(f"{place}: {where}: {first['msg'].lower()}", "docs/design.md lists a shape's fields") from None
+    experts = model.experts
+    if experts and experts.experts_per_token > experts.n_experts:
+        raise InputError(
+            f"{place}: experts_per_token = {experts.experts_per_token} of {experts.n_experts} experts", "lower it"
+        )
+    if experts and experts.n_dense_layers > model.n_layers:
+        raise InputError(f"{place}: n_dense_layers = {experts.n_dense_layers} of {model.n_layers} layers", "lower it")
     return model

@@ -34,9 +34,12 @@ def shape_for(reference: Architecture, params_active: float) -> Architecture:
         best = min(close, key=lambda s: _stretch(reference, s)) if close else min(shapes, key=miss)
         if miss(best) <= LIMIT:
             return replace(best, name=f"{reference.name}-{params_active / 1e9:.3g}b")
+    small = params_active < count_parameters(reference).active
     raise InputError(
         f"the family of {reference.name} has no shape with {params_active:.4g} active parameters",
-        f"its vocabulary alone needs {2 * reference.vocab_size} parameters per channel: ask for a larger size",
+        f"its vocabulary alone needs {2 * reference.vocab_size} parameters per channel: ask for a larger size"
+        if small
+        else f"ask for a size nearer the {count_parameters(reference).active:.4g} of {reference.name}",
     )
 
 
@@ -72,11 +75,16 @@ def _scaled(reference: Architecture, width: int, depth: int) -> Architecture:
         n_layers=depth,
         d_model=width,
         n_heads=heads,
-        n_kv_heads=max(1, heads * reference.n_kv_heads // reference.n_heads),
+        n_kv_heads=_divisor(heads, heads * reference.n_kv_heads // reference.n_heads),
         d_ff=_multiple(reference.d_ff * ratio, 64),
         latent=latent,
         experts=experts,
     )
+
+
+def _divisor(of: int, at_most: int) -> int:
+    """The largest divisor not above `at_most`: query heads share key heads evenly."""
+    return next(value for value in range(max(1, at_most), 0, -1) if of % value == 0)
 
 
 def _multiple(value: float, step: int) -> int:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import csv
+import gzip
 import hashlib
 import json
-from collections.abc import Mapping
+import zlib
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import TextIO
 
 import duckdb
-import numpy as np
 import pandas as pd
 
 from planner.errors import InputError, WorldError
@@ -44,7 +48,6 @@ def read_runs(path: str | Path, *, columns: Mapping[str, str] | None = None, whe
         raise InputError(f"{path}: a header and no rows", "give one row per run")
     mapped = _mapping(path, list(raw.columns), dict(columns or {}))
     frame = raw.rename(columns=mapped)
-    frame["line"] = np.arange(2, len(frame) + 2)
     n_filtered = 0
     if where is not None:
         both = pd.concat([frame, raw[[name for name in mapped if name not in frame]]], axis=1)
@@ -62,38 +65,97 @@ def read_runs(path: str | Path, *, columns: Mapping[str, str] | None = None, whe
 
 
 def _raw(path: Path) -> pd.DataFrame:
-    """Every cell as text; what is missing as an empty string."""
+    """Every cell as text; what is missing as an empty string; `line` says where each row stands in the file."""
     if not path.is_file():
         raise InputError(f"{path}: no such file", "give a csv, tsv, jsonl or parquet file with one row per run")
-    kind = path.name.removesuffix(".gz").rpartition(".")[2].lower()
+    kind = path.name.lower().removesuffix(".gz").rpartition(".")[2]
+    if kind not in _READERS:
+        raise InputError(f"{path}: unknown kind of table {kind!r}", "give csv, tsv or jsonl (gz or not) or parquet")
     if path.stat().st_size == 0:
         raise InputError(f"{path}: the file is empty", "give a header and one row per run")
     try:
-        if kind in ("csv", "tsv", "txt"):
-            return pd.read_csv(path, sep="," if kind == "csv" else "\t", dtype=str, keep_default_na=False)
-        if kind in ("jsonl", "ndjson"):
-            return _text(pd.read_json(path, lines=True, dtype=False, precise_float=True))
-        if kind in ("parquet", "pq"):
-            return _text(duckdb.execute("SELECT * FROM read_parquet([?])", [str(path)]).df())
-    except (ValueError, UnicodeDecodeError, EOFError, duckdb.Error) as error:
-        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        return _READERS[kind](path)
+    except (ValueError, EOFError, csv.Error, zlib.error, gzip.BadGzipFile, duckdb.Error) as error:
+        first = next(iter(str(error).strip().splitlines()), type(error).__name__)
         raise InputError(
-            f"{path}: not readable as {kind}: {first}", "check the file's delimiter, quoting and encoding"
+            f"{path}: not readable as {kind}: {first}", "check its delimiter, quoting and encoding"
         ) from None
     except OSError as error:
         raise WorldError(f"{path}: {error.strerror or error}") from None
-    raise InputError(f"{path}: unknown kind of table {kind!r}", "give csv, tsv, jsonl or parquet, gz or not")
 
 
-def _text(frame: pd.DataFrame) -> pd.DataFrame:
-    def cell(value: object) -> str:
-        if value is None or (isinstance(value, float) and np.isnan(value)):
-            return ""
-        if isinstance(value, (bool, np.bool_)):
-            return "true" if value else "false"
-        return json.dumps(value) if isinstance(value, (dict, list)) else str(value)
+def _open(path: Path) -> TextIO:
+    if path.name.lower().endswith(".gz"):
+        return gzip.open(path, "rt", encoding="utf-8-sig", newline="")
+    return path.open(encoding="utf-8-sig", newline="")
 
-    return frame.astype(object).map(cell)
+
+def _separated(delimiter: str, path: Path) -> pd.DataFrame:
+    with _open(path) as file:
+        reader = csv.reader(file, delimiter=delimiter, strict=True, skipinitialspace=True)
+        header = next((row for row in reader if row), None)
+        if header is None:
+            raise ValueError("No columns: it holds blank lines only")
+        rows, lines, last = [], [], reader.line_num
+        for row in reader:
+            line, last = last + 1, reader.line_num
+            if not row:
+                continue
+            if len(row) > len(header):
+                raise ValueError(f"line {line}: {len(row)} cells under {len(header)} columns")
+            rows.append(row + [""] * (len(header) - len(row)))
+            lines.append(line)
+    return _frame([name.strip() for name in header], rows, lines)
+
+
+def _json_lines(path: Path) -> pd.DataFrame:
+    records, lines = [], []
+    with _open(path) as file:
+        for line, text in enumerate(file, start=1):
+            if not text.strip():
+                continue
+            record = json.loads(text, parse_float=str, parse_int=str, parse_constant=str)  # numbers as they are written
+            if not isinstance(record, dict):
+                raise ValueError(f"line {line}: not a JSON object")
+            records.append({name: _cell(value) for name, value in record.items()})
+            lines.append(line)
+    header = list(dict.fromkeys(name for record in records for name in record))
+    return _frame(header, [[record.get(name, "") for name in header] for record in records], lines)
+
+
+def _parquet(path: Path) -> pd.DataFrame:
+    with duckdb.connect() as connection:
+        found = connection.execute("SELECT COLUMNS(*)::VARCHAR FROM read_parquet([?])", [str(path)])
+        header = [column[0] for column in found.description or ()]
+        rows = [["" if cell is None else cell for cell in row] for row in found.fetchall()]
+    return _frame(header, rows, list(range(1, len(rows) + 1)))
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _frame(header: list[str], rows: list[list[str]], lines: list[int]) -> pd.DataFrame:
+    twice = next((name for name in header if header.count(name) > 1), None)
+    if twice is not None:
+        raise ValueError(f"two columns are called {twice!r}")
+    names = ["line (theirs)" if name == "line" else name for name in header]
+    return pd.DataFrame(rows, columns=names, dtype=object).assign(line=lines)
+
+
+_READERS: dict[str, Callable[[Path], pd.DataFrame]] = {
+    "csv": partial(_separated, ","),
+    "tsv": partial(_separated, "\t"),
+    "txt": partial(_separated, "\t"),
+    "jsonl": _json_lines,
+    "ndjson": _json_lines,
+    "parquet": _parquet,
+    "pq": _parquet,
+}
 
 
 def _mapping(path: Path, names: list[str], given: dict[str, str]) -> dict[str, str]:

@@ -142,7 +142,7 @@ def _positive(table: RunTable, frame: pd.DataFrame, name: str) -> None:
         row = frame[bad].iloc[0]
         shown = "missing" if np.isnan(row[name]) else f"{row[name]:g}, which is not above zero and finite"
         raise InputError(
-            f"{table.source}: line {row['line']}: column {name!r} is {shown}",
+            f"{table.source}: line {int(row['line'])}: column {name!r} is {shown}",
             f"mend it, mark the run's status as failed, or leave it out: --where {name}>0",
         )
 

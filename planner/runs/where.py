@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import operator
 import re
 from collections.abc import Callable
@@ -75,9 +76,8 @@ def _holds(clause: Clause, column: pd.Series) -> pd.Series:
         return lowered.isin(_FALSE if clause.negated else _TRUE)
     if clause.symbol in ("=", "!="):
         equal = text == clause.value
-        number = pd.to_numeric(pd.Series([clause.value]), errors="coerce").iloc[0]
-        if pd.notna(number):
-            equal |= pd.to_numeric(text, errors="coerce") == number
+        with contextlib.suppress(InputError):  # 1e9, 1B and 1000000000 are one number
+            equal |= pd.to_numeric(text, errors="coerce") == parse_count(clause.value)
         return ~equal if clause.symbol == "!=" else equal
     return _COMPARE[clause.symbol](pd.to_numeric(text, errors="coerce"), _limit(clause))
 
