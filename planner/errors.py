@@ -1,8 +1,9 @@
 """What can go wrong, as a tree.
 
     PlannerError
-    ├── InputError   the input is wrong: nothing was written (exit 2)
-    └── WorldError   the world failed: disk, tracker, scheduler; what was done stays (exit 3)
+    ├── InputError    the input is wrong: nothing was written (exit 2)
+    ├── WorldError    the world failed: disk, tracker, scheduler; what was done stays (exit 3)
+    └── StoppedError  the user stopped it; what was done stays (exit 130)
 
 Anything else that escapes a command is our own bug (exit 1).
 """
@@ -37,3 +38,10 @@ class WorldError(PlannerError):
 
     exit_code = 3
     kind = "world"
+
+
+class StoppedError(PlannerError):
+    """The user stopped a command; what was done so far stays."""
+
+    exit_code = 130
+    kind = "interrupted"

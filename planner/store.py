@@ -7,25 +7,20 @@ A folder is written by one command. `provenance.json` is written first with stat
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import datetime
 import hashlib
 import json
-import math
 import os
-import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from enum import Enum
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import duckdb
-import numpy as np
 import pandas as pd
 
+from planner.encode import table_bytes, to_json
 from planner.errors import InputError, WorldError
 
 SCHEMA = 1
@@ -35,7 +30,6 @@ FIT, FORECAST, SCORE = "fit.json", "forecast.json", "score.json"
 CHOICES, QUESTION = "choices.json", "question.json"
 TRUTH = "hidden/truth.json"
 REPORT_HTML, REPORT_MARKDOWN, REPORT_JSON = "report/index.html", "report/report.md", "report/report.json"
-FORMATS = ("csv", "jsonl", "parquet")
 
 
 class Folder:
@@ -57,6 +51,7 @@ class Folder:
         self.path = Path(path)
         self.command, self.inputs, self.seed, self.replace = command, dict(inputs), seed, replace
         self._written: dict[str, str] = {}
+        self._stale: set[str] = set()
 
     @classmethod
     def reopen(cls, path: str | Path) -> Folder:
@@ -70,24 +65,37 @@ class Folder:
         """Refuse a folder that something else wrote, or that belongs to other inputs. Writes nothing."""
         if self.path.exists() and not self.path.is_dir():
             raise InputError(f"{self.path}: is a file, not a folder", "choose another folder with -o")
-        if not self.path.exists() or not any(self.path.iterdir()):
+        before = self._before()
+        if before is None:
             return
-        before = read_provenance(self.path)
         same = before["inputs"] == self.inputs and before["seed"] == self.seed
         if before["command"] != self.command or not (same or self.replace):
             raise InputError(
                 f"{self.path}: holds what `planner {before['command']}` made of other inputs",
                 "choose another folder with -o, or remove this one",
             )
+        _require_unchanged(self.path / FORECAST, before["files"].get(FORECAST))
 
     def start(self) -> None:
         """Make the folder and note that it is being filled."""
         self.check()
+        before = self._before()
+        self._stale = set(before["files"]) if before else set()
         self._provenance("started")
 
     def finish(self) -> None:
-        """Note that the folder is complete, with the hash of every file written."""
+        """Remove what an earlier filling left and this one did not write; note that the folder is complete."""
+        for name in self._stale - set(self._written):
+            file = (self.path / name).resolve()
+            if file.is_relative_to(self.path.resolve()):
+                file.unlink(missing_ok=True)
         self._provenance("complete")
+
+    def _before(self) -> dict[str, Any] | None:
+        """The record of the folder as it is; None when there is nothing in it. Temporary files of ours do not count."""
+        if not self.path.exists() or all(file.name.startswith(".") for file in self.path.iterdir()):
+            return None
+        return read_provenance(self.path)
 
     def write_text(self, name: str, text: str) -> Path:
         """Write one file atomically."""
@@ -110,7 +118,7 @@ class Folder:
         path = self.path / name
         if path.exists() and path.read_text(encoding="utf-8") != to_json(value) + "\n":
             raise InputError(
-                f"{path}: another forecast is registered here", "forecasts are never overwritten: choose -o"
+                f"{path}: another forecast is registered here", "forecasts are never overwritten: choose another -o"
             )
         return self.write_json(name, value)
 
@@ -137,17 +145,18 @@ def read_provenance(path: str | Path) -> dict[str, Any]:
         record = json.loads((path / PROVENANCE).read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InputError(
-            f"{path}: holds files but no {PROVENANCE}: planner did not write it", "choose another folder with -o"
+            f"{path}: holds files but no {PROVENANCE}: planner did not write it",
+            "choose another folder",
         ) from None
     except (ValueError, OSError) as error:
         raise InputError(
-            f"{path / PROVENANCE}: not readable: {error}", "remove the folder or choose another with -o"
+            f"{path / PROVENANCE}: not readable: {error}", "choose another folder, or remove this one"
         ) from None
     needed = {"schema", "state", "command", "inputs", "seed", "files"}
-    whole = isinstance(record, dict) and needed <= record.keys() and isinstance(record["files"], dict)
-    if not whole or record["schema"] != SCHEMA:
+    whole = isinstance(record, dict) and needed <= record.keys()
+    if not whole or record["schema"] != SCHEMA or not all(isinstance(record[key], dict) for key in ("inputs", "files")):
         raise InputError(
-            f"{path / PROVENANCE}: not a record of schema {SCHEMA}", "remove the folder or choose another with -o"
+            f"{path / PROVENANCE}: not a record of schema {SCHEMA}", "choose another folder, or remove this one"
         )
     return dict(record)
 
@@ -163,18 +172,29 @@ def require_complete(path: str | Path) -> dict[str, Any]:
             f"{path}: was left half written", "run the same `planner run` again: it redoes what is missing"
         )
     for name, digest in record["files"].items():
-        file = path / name
-        if name.startswith("report/"):  # made from the others; a page may have been printed over
-            continue
-        if not file.is_file():
-            raise InputError(
-                f"{path}: {name} is missing", "run the same `planner run` again: it redoes what is missing"
-            )
-        if hashlib.sha256(file.read_bytes()).hexdigest() != digest:
-            raise InputError(
-                f"{file}: was changed after it was written", "run the same `planner run` again to restore it"
-            )
+        if not name.startswith("report/"):  # made from the others; a page may have been printed over
+            _require_unchanged(path / name, digest)
     return record
+
+
+def _require_unchanged(file: Path, digest: str | None) -> None:
+    """Refuse a file that is not what its folder's record says; a forecast cannot be made again."""
+    if digest is None:
+        return
+    again = "restore it, or start in another folder" if file.name == FORECAST else "run the command that made it again"
+    if not file.is_file():
+        raise InputError(f"{file.parent}: {file.name} is missing", again)
+    if hashlib.sha256(file.read_bytes()).hexdigest() != digest:
+        raise InputError(f"{file}: was changed after it was written", again)
+
+
+def require_unchanged(file: Path) -> None:
+    """Refuse a saved file that its folder's record knows and that is no longer what was written, or half written."""
+    if (file.parent / PROVENANCE).is_file():
+        record = read_provenance(file.parent)
+        if record["state"] != "complete":
+            raise InputError(f"{file.parent}: was left half written", "run the command that made it again")
+        _require_unchanged(file, record["files"].get(file.name))
 
 
 def read_json(path: str | Path) -> dict[str, Any]:
@@ -214,37 +234,6 @@ def write_bytes(path: Path, content: bytes) -> Path:
     return path
 
 
-def table_bytes(frame: pd.DataFrame, kind: str) -> bytes:
-    """A table in one of FORMATS; floats keep every digit, missing stays missing."""
-    if kind == "csv":
-        return frame.to_csv(index=False, lineterminator="\n").encode("utf-8")
-    if kind == "jsonl":
-        lines = (to_json(row, indent=None) for row in frame.to_dict("records"))
-        return "".join(line + "\n" for line in lines).encode("utf-8")
-    if kind == "parquet":
-        with tempfile.TemporaryDirectory() as folder:
-            file = Path(folder) / "table.parquet"
-            with duckdb.connect() as connection:
-                connection.execute("SET threads = 1")  # one row group after another: the same bytes every time
-                connection.register("frame", frame)
-                connection.table("frame").write_parquet(str(file))
-            return file.read_bytes()
-    raise InputError(f"unknown format {kind!r}", f"one of: {', '.join(FORMATS)}")
-
-
-def slug(text: str) -> str:
-    """A text as part of a file name: letters, digits, dots, dashes; a hash tells apart what that would merge."""
-    plain = re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-.")[:60]
-    return (
-        plain if plain and plain == text else f"{plain or 'x'}-{hashlib.sha256(text.encode('utf-8')).hexdigest()[:6]}"
-    )
-
-
-def to_json(value: object, indent: int | None = 1) -> str:
-    """JSON of plain values, dataclasses, enums and numpy numbers; what is not finite becomes null."""
-    return json.dumps(_plain(value), indent=indent, ensure_ascii=False, allow_nan=False)
-
-
 def planner_version() -> dict[str, str]:
     """The version, and the commit when the code runs from a git checkout."""
     from importlib.metadata import version
@@ -257,29 +246,3 @@ def planner_version() -> dict[str, str]:
         )  # fmt: skip
         found["commit"] = done.stdout.strip()
     return found
-
-
-def _plain(value: object) -> Any:  # noqa: ANN401 - JSON is what it is
-    match value:
-        case None | bool() | int() | str():
-            return value.value if isinstance(value, Enum) else value
-        case float() | np.floating():
-            return float(value) if math.isfinite(value) else None
-        case np.bool_():
-            return bool(value)
-        case np.integer():
-            return int(value)
-        case Enum():
-            return _plain(value.value)
-        case Mapping():
-            return {str(key): _plain(item) for key, item in value.items()}
-        case np.ndarray():
-            return _plain(value.tolist())
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {field.name: _plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
-    if isinstance(value, (Sequence, Iterator)):
-        return [_plain(item) for item in value]
-    raise TypeError(f"{type(value).__name__} has no JSON form")
-
-
-__all__ = ["Folder", "read_json", "read_provenance", "require_complete", "table_bytes", "to_json", "write_bytes"]

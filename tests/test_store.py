@@ -13,9 +13,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from planner import store
+from planner.encode import FORMATS, table_bytes, to_json
 from planner.errors import InputError, WorldError
-from planner.store import Folder, read_json, read_provenance, require_complete, table_bytes, to_json, write_bytes
+from planner.store import Folder, read_json, read_provenance, require_complete, write_bytes
+from planner.text import slug
 
 INPUTS = {"sweep": "abc"}
 quickly = settings(max_examples=100, deadline=None, derandomize=True)
@@ -232,7 +233,7 @@ def test_json_keeps_every_digit(number):
     assert json.loads(to_json({"x": number}))["x"] == number
 
 
-@pytest.mark.parametrize("kind", store.FORMATS)
+@pytest.mark.parametrize("kind", FORMATS)
 def test_a_table_is_written_to_the_same_bytes_every_time(kind):
     frame = pd.DataFrame({"params": np.arange(9.0), "name": list("abcdefghi")})
     assert table_bytes(frame, kind) == table_bytes(frame.copy(), kind)
@@ -247,7 +248,7 @@ def test_an_unknown_format_is_refused():
 @quickly
 @given(st.text(min_size=1) | st.text("./\\-a\n\0~", min_size=1, max_size=90))
 def test_a_slug_is_safe_in_a_file_name(text):
-    found = store.slug(text)
+    found = slug(text)
     assert re.fullmatch(r"[A-Za-z0-9._-]{1,67}", found)
     assert not found.startswith(".")
     assert f"/results/{found}.json" == os.path.normpath(f"/results/{found}.json")
@@ -255,5 +256,5 @@ def test_a_slug_is_safe_in_a_file_name(text):
 
 def test_slugs_tell_apart_what_they_would_merge():
     texts = ["a b", "a-b", "a/b", "a  b", "é", "è", "..", "x" * 61, "x" * 62]
-    assert len({store.slug(text) for text in texts}) == len(texts)
-    assert store.slug("llama-3_8b.v1") == "llama-3_8b.v1"
+    assert len({slug(text) for text in texts}) == len(texts)
+    assert slug("llama-3_8b.v1") == "llama-3_8b.v1"

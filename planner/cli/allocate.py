@@ -21,10 +21,11 @@ def allocate(
     json: Json = False,
 ) -> None:
     """Best size and tokens for a compute budget, with intervals."""
+    from planner.cli.table import number
     from planner.decisions.allocation import allocate as split
-    from planner.quantities import human, parse_count
+    from planner.quantities import human
 
-    found = split(read_fit(fit), flops=parse_count(flops))
+    found = split(read_fit(fit), flops=number("--flops", flops))
     if json:
         show_json(found)
         return

@@ -9,7 +9,7 @@ from importlib import import_module
 import typer
 
 from planner.cli.output import show_error
-from planner.errors import InputError, PlannerError, WorldError
+from planner.errors import InputError, PlannerError, StoppedError, WorldError
 
 COMMANDS = (
     "run", "propose", "import_", "fit", "predict", "backtest", "allocate", "compare", "assess", "report", "init", "catalogs",
@@ -17,7 +17,6 @@ COMMANDS = (
 
 app = typer.Typer(
     help="Plan the small runs that de-risk a large pretraining run: propose them, fit scaling laws, report what they cost.",
-    no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -46,23 +45,29 @@ for _name in COMMANDS:
 def main(arguments: list[str] | None = None) -> None:
     """Run one command and exit: 0 done, 2 wrong input, 3 the world failed, 130 interrupted, 1 our bug."""
     arguments = sys.argv[1:] if arguments is None else arguments
+    as_json = "--json" in arguments
     try:
-        code = app(arguments, prog_name="planner", standalone_mode=False)
-    except Exception as error:
-        code = _told(error, as_json="--json" in arguments)
-    except KeyboardInterrupt:
-        code = 130
-    if code == 130:
-        print("planner: interrupted; start the same command again to go on", file=sys.stderr)
-    sys.exit(code if isinstance(code, int) else 0)
+        code = app(arguments or ["--help"], prog_name="planner", standalone_mode=False)
+        code = 2 if not arguments else code if isinstance(code, int) else 0
+        if code == StoppedError.exit_code:  # typer's own way to tell of Ctrl-C
+            raise KeyboardInterrupt
+        sys.stdout.flush()
+    except (Exception, KeyboardInterrupt) as error:
+        try:
+            code = _told(error, as_json=as_json)
+        except OSError:  # nobody is left to tell
+            code = WorldError.exit_code
+    sys.exit(code)
 
 
-def _told(error: Exception, *, as_json: bool) -> int:
+def _told(error: BaseException, *, as_json: bool) -> int:
     """Tell the user what happened; returns the exit code."""
     if isinstance(error, BrokenPipeError):
         sys.stderr.close()  # the reader went away: nobody is left to tell
         return 141
-    if isinstance(error, PlannerError):
+    if isinstance(error, KeyboardInterrupt):
+        told: PlannerError = StoppedError("interrupted", "start the same command again to go on")
+    elif isinstance(error, PlannerError):
         told = error
     elif hasattr(error, "format_message"):  # typer's own usage errors, whichever click it carries
         told = InputError(error.format_message(), "see `planner --help`")

@@ -24,12 +24,12 @@ def models(json: Json = False) -> None:
     found = {name: (find_model(name), entry["source"]) for name, entry in model_entries().items()}
     counted = {name: count_parameters(model) for name, (model, _) in found.items()}
     if json:
-        show_json([
+        show_json({"models": [
             {"name": name, "params_total": count.total, "params_active": count.active,
              "params_active_without_input_embedding": count.active_without_input_embedding,
              "params_non_embedding": count.non_embedding, "shape": found[name][0], "source": found[name][1]}
             for name, count in counted.items()
-        ])  # fmt: skip
+        ]})  # fmt: skip
         return
     show_table("models", ("name", "total", "active", "non-embedding", "layers", "width"), [
         (name, human(count.total, 4), human(count.active, 4), human(count.non_embedding, 4),
@@ -45,7 +45,7 @@ def hardware(json: Json = False) -> None:
     from planner.quantities import human
 
     if json:
-        show_json(list(accelerators().values()))
+        show_json({"hardware": list(accelerators().values())})
         return
     show_table("accelerators (dense peaks)", ("name", "BF16 FLOP/s", "FP8 FLOP/s", "memory bytes", "TDP W", "a node"), [
         (a.name, human(a.bf16_flops), human(a.fp8_flops) if a.fp8_flops else "-", human(a.memory_bytes), str(a.tdp_watts),
@@ -58,9 +58,10 @@ def prices(json: Json = False) -> None:
     from planner.costs.accelerators import accelerators
 
     if json:
-        show_json(
-            [{"name": a.name, "usd_per_hour": a.usd_per_hour, "basis": a.price_basis} for a in accelerators().values()]
-        )
+        rents = [
+            {"name": a.name, "usd_per_hour": a.usd_per_hour, "basis": a.price_basis} for a in accelerators().values()
+        ]
+        show_json({"prices": rents})
         return
     show_table("rent", ("accelerator", "USD per hour", "basis"), [
         (a.name, f"{a.usd_per_hour:.2f}", a.price_basis) for a in accelerators().values()
@@ -72,10 +73,10 @@ def laws(json: Json = False) -> None:
     from planner.laws import LAWS
 
     if json:
-        show_json([
+        show_json({"laws": [
             {"name": law.name, "formula": law.formula, "source": law.source,
              "published": [{"source": p.source, "values": p.values} for p in law.published]} for law in LAWS.values()
-        ])  # fmt: skip
+        ]})  # fmt: skip
         return
     for law in LAWS.values():
         say(f"{law.name}: {law.formula}\n  {law.source}")

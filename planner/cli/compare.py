@@ -8,7 +8,7 @@ import typer
 
 from planner.cli.output import Json, show_json, show_table
 from planner.cli.saved_fit import read_fit
-from planner.cli.table import Columns, RunsPath, WhereText, read_table
+from planner.cli.table import Columns, RunsPath, WhereText, number, read_table
 
 
 def register(app: typer.Typer) -> None:
@@ -29,15 +29,16 @@ def compare(
     from planner.decisions.gains import compare as measure
     from planner.decisions.pairs import pairs_of
     from planner.errors import InputError
-    from planner.quantities import parse_count
 
     saved, table = read_fit(fit), read_table(runs, where, column)
     for name in ("variant", "seed", "tokens", "loss", str(saved.count)):
         if name not in table.frame:
             raise InputError(f"{runs}: no column {name!r}", f"name it: --column theirs={name}")
-    target = parse_count(flops)
-    if target <= 0 or not 0 < level < 1:
-        raise InputError(f"--flops {flops} or --level {level} is out of range", "give --flops 3.3e24 --level 0.9")
+    target = number("--flops", flops)
+    if target <= 0:
+        raise InputError(f"--flops {flops} is not above zero", "give the final run's compute: 3.3e24")
+    if not 0 < level < 1:
+        raise InputError(f"--level {level} is not between 0 and 1", "0.9 is the default")
     ideas = measure(pairs_of(table.frame, saved.count), saved.law, target_flops=target, level=level)
     if json:
         show_json({"ideas": ideas})

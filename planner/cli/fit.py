@@ -53,6 +53,7 @@ def fit(
     from planner.fitting.saved import fit_summary, fit_to_record
     from planner.runs import sample_of
     from planner.runs.sample import groups_of
+    from planner.text import slug
 
     recipe, wanted = parse_recipe(law, huber_delta, window), parse_count_name(count)
     table = read_table(runs, where, column)
@@ -67,7 +68,7 @@ def fit(
         output or f"results/{stem}-fit", "fit", {"runs": table.sha256, **settings}, seed=seed, replace=True
     )
     folder.start()
-    names = [store.FIT] if len(fits) == 1 else [f"fit-{store.slug(one.group)}.json" for one in fits]
+    names = [store.FIT] if len(fits) == 1 else [f"fit-{slug(one.group)}.json" for one in fits]
     paths = [folder.write_json(name, fit_to_record(one)) for name, one in zip(names, fits, strict=True)]
     folder.finish()
     records = [{**fit_summary(one), "fit": str(path)} for one, path in zip(fits, paths, strict=True)]
@@ -95,7 +96,8 @@ def show_fit(fit: Fit, path: Path) -> None:
     say()
     if fit.group:
         say(f"group {fit.group}")
-    show_table(title, ("parameter", "value", f"{fit.level:.0%} from", "to"), rows)
+    say(title)
+    show_table("", ("parameter", "value", f"{fit.level:.0%} from", "to"), rows)
     delta = "" if fit.delta == float("inf") else f" delta {fit.delta:.4g}"
     say(f"{fit.objective}{delta}, sum over runs {fit.objective_value:.9g}; residual sd of ln loss {fit.scale:.3%}")
     dropped = ", ".join(f"{number} {reason}" for reason, number in fit.dropped.items()) or "none"

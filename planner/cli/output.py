@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from planner.errors import PlannerError
+from planner.text import visible
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 Output = Annotated[str | None, typer.Option("--output", "-o", metavar="DIR", help="Folder to write to.")]
@@ -19,7 +20,7 @@ Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed of everything ran
 
 def show_json(value: object) -> None:
     """The one object that `--json` promises."""
-    from planner.store import to_json
+    from planner.encode import to_json
 
     print(to_json(value))
 
@@ -31,18 +32,24 @@ def show_table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]])
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(title=Text(title), title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(
+        title=Text(title) if title else None,
+        title_justify="left",
+        title_style="bold",
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+    )
     for index, name in enumerate(header):
         table.add_column(Text(name), justify="left" if index == 0 else "right")
     for row in rows:
-        table.add_row(*(Text(_visible(cell)) for cell in row))
+        table.add_row(*(Text(visible(cell)) for cell in row))
     console = Console()
     (console if console.is_terminal else Console(width=200)).print(table)  # a file has no width to fit
 
 
 def say(text: str = "") -> None:
     """A line for people."""
-    print("\n".join(_visible(line) for line in text.split("\n")))
+    print("\n".join(visible(line) for line in text.split("\n")))
 
 
 @contextmanager
@@ -78,11 +85,6 @@ def show_error(error: PlannerError, *, as_json: bool) -> None:
     if as_json:
         print(json.dumps({"error": {"kind": error.kind, "message": error.message, "try": error.hint}}))
         return
-    print(f"planner: {_visible(error.message)}", file=sys.stderr)
+    print(f"planner: {visible(error.message)}", file=sys.stderr)
     if error.hint:
-        print(f"  try: {_visible(error.hint)}", file=sys.stderr)
-
-
-def _visible(text: str) -> str:
-    """Control characters (a terminal would obey them) and line breaks made visible."""
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+        print(f"  try: {visible(error.hint)}", file=sys.stderr)

@@ -22,11 +22,12 @@ def predict(
     json: Json = False,
 ) -> None:
     """Loss of a run that has not been trained, with intervals; beyond reach the number still comes, marked."""
+    from planner.cli.table import number
     from planner.fitting.predict import predict as make_prediction
-    from planner.quantities import human, parse_count
+    from planner.quantities import human
 
     saved = read_fit(fit)
-    found = make_prediction(saved, params=parse_count(params), tokens=parse_count(tokens))
+    found = make_prediction(saved, params=number("--params", params), tokens=number("--tokens", tokens))
     if json:
         show_json({"count": saved.count, "loss_unit": saved.loss_unit, **vars(found)})
         return

@@ -32,12 +32,13 @@ def propose(
     """The plan: every run to do, complete, with what it costs."""
     from planner import store
     from planner.cli.run import parse_limit
+    from planner.encode import FORMATS
     from planner.errors import InputError
 
-    kinds = [kind.strip() for kind in formats.split(",")]
+    kinds = list(dict.fromkeys(kind.strip() for kind in formats.split(",")))
     for kind in kinds:
-        if kind not in store.FORMATS:
-            raise InputError(f"--format {kind!r} is unknown", f"one of: {', '.join(store.FORMATS)}")
+        if kind not in FORMATS:
+            raise InputError(f"--format {kind!r} is unknown", f"one of: {', '.join(FORMATS)}")
     question, limit = read(sweep, seed), parse_limit(max_flops)
     folder = store.Folder(
         output or f"results/{question.file.name}-plan", "propose", {"sweep": question.sha256},

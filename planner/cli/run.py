@@ -35,7 +35,10 @@ def run(
     question = read(sweep, seed)
     limit = parse_limit(max_flops)
     folder = store.Folder(
-        output or f"results/{question.file.name}", "run", {"sweep": question.sha256}, seed=question.file.seed
+        f"results/{question.file.name}" if output is None else output,
+        "run",
+        {"sweep": question.sha256},
+        seed=question.file.seed,
     )
     if dry_run:
         show_plan(question, limit, as_json=json)
@@ -56,12 +59,12 @@ def run(
 
 def parse_limit(text: str | None) -> float | None:
     """The --max-flops option as a number."""
+    from planner.cli.table import number
     from planner.errors import InputError
-    from planner.quantities import parse_count
 
     if text is None:
         return None
-    limit = parse_count(text)
+    limit = number("--max-flops", text)
     if limit <= 0:
         raise InputError(f"--max-flops {text} is not above zero", "give a count such as 1e24")
     return limit

@@ -17,7 +17,7 @@ def read_fit(path: str) -> Fit:
     """The saved fit."""
     from planner.errors import InputError
     from planner.fitting.saved import fit_from_record
-    from planner.store import FIT, read_json
+    from planner.store import FIT, read_json, require_unchanged
 
     place = Path(path)
     if place.is_dir():
@@ -27,4 +27,5 @@ def read_fit(path: str) -> Fit:
         place = place / FIT
     if not place.is_file():
         raise InputError(f"{place}: no such file", "`planner fit RUNS` makes one and prints its path")
+    require_unchanged(place)
     return fit_from_record(read_json(place), str(place))

@@ -34,6 +34,20 @@ Window = Annotated[
 Level = Annotated[float, typer.Option("--level", help="Nominal coverage of the intervals.")]
 
 
+SMALLEST_DELTA = 1e-7  # of ln loss: below any noise
+
+
+def number(option: str, text: str) -> float:
+    """An option's value as a plain count, with the option named when it is none."""
+    from planner.errors import InputError
+    from planner.quantities import parse_count
+
+    try:
+        return parse_count(text)
+    except InputError as error:
+        raise InputError(f"{option}: {error.message}", error.hint) from None
+
+
 def read_table(path: str, where: str | None, columns: list[str] | None) -> RunTable:
     """The table at `path`, with the options applied."""
     from planner.errors import InputError
@@ -67,14 +81,13 @@ def parse_recipe(law: str, delta: float | None, window: str | None) -> Recipe:
 
     from planner.errors import InputError
     from planner.fitting.recipe import choose_recipe
-    from planner.quantities import parse_count
 
-    if delta is not None and not 0 < delta < float("inf"):
-        raise InputError(f"--huber-delta {delta:g} is not above zero", "1e-3 is the papers' choice")
+    if delta is not None and not SMALLEST_DELTA <= delta < float("inf"):
+        raise InputError(f"--huber-delta {delta:g} is not above {SMALLEST_DELTA:g}", "1e-3 is the papers' choice")
     recipe = choose_recipe(law, huber_delta=delta)
     if window is None:
         return recipe
-    factor = None if window == "all" else parse_count(window)
+    factor = None if window == "all" else number("--window", window)
     if factor is not None and factor <= 1:
         raise InputError(f"--window {window} leaves no run", "give a factor of compute above 1, or 'all'")
     return replace(recipe, window=factor)

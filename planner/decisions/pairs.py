@@ -23,7 +23,10 @@ def pairs_of(frame: pd.DataFrame, count: Count, expected: Mapping[str, float | N
     if baseline.empty:
         raise InputError("no finished baseline run to compare ideas with", f"mark its rows: variant = {BASELINE}")
     if baseline.duplicated(key).any():
-        raise InputError("two baseline runs share size, tokens and seed", "give each its own seed, or keep one")
+        raise InputError(
+            "two baseline runs share size, tokens and seed",
+            "keep one study with --where study=ideas, or give each run its own seed",
+        )
     pairs = []
     for name, rows in finished[finished["variant"] != BASELINE].groupby("variant", sort=True):
         both = rows.merge(baseline[[*key, "loss"]], on=key, suffixes=("", "_baseline"))

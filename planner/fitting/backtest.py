@@ -8,6 +8,7 @@ from itertools import pairwise
 import numpy as np
 
 from planner.errors import InputError
+from planner.fitting.backtest_row import BacktestRow
 from planner.fitting.checks import require_identifiable
 from planner.fitting.estimate import Estimate, estimate, t_quantile
 from planner.fitting.recipe import Recipe
@@ -31,22 +32,6 @@ class Fold:
     error: Array
     half_width: Array
     reach: float
-
-
-@dataclass(frozen=True)
-class BacktestRow:
-    """Errors, widths and coverage (fractions of loss) of the runs held out at `kappa` to the next band's kappa.
-
-    `refused` of the `n` runs lay beyond what their training runs could backtest; they are in the figures all the same.
-    """
-
-    kappa: float
-    n: int
-    median_error: float
-    p90_error: float
-    coverage: float
-    median_width: float
-    refused: int
 
 
 def folds_of(sample: Sample, recipe: Recipe, *, level: float = 0.9) -> list[Fold]:

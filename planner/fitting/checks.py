@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 import numpy as np
 
 from planner.errors import InputError
+from planner.fitting.backtest_row import BacktestRow
 from planner.fitting.estimate import Estimate
 from planner.laws.centre import Array
 from planner.laws.law import Law
@@ -17,6 +19,8 @@ from planner.runs.sample import Sample
 SAME = 1.10  # counts or ratios within 10 % are one level
 LEVELS = 3  # of size and of data: two cannot show a bend (coverage 0-38 % with two)
 SPREAD = 8.0  # of tokens per parameter: below it the two exponents are hard to tell apart
+SCATTER = 0.05  # of ln loss: public sweeps scatter by 0.2-1.4 %
+FEW = 5  # held-out runs that a band needs before its coverage says anything
 CONDITION = 1e3  # column-scaled condition number: beyond it the optimum is not identified
 
 
@@ -42,20 +46,20 @@ def require_identifiable(sample: Sample, law: type[Law]) -> None:
     needed = law.lower.size
     if sample.loss.size < needed:
         raise InputError(
-            f"{_who(sample)}{sample.loss.size} runs are fewer than the {needed} parameters of the {law.name} law",
+            f"{sample.name}: {sample.loss.size} runs are fewer than the {needed} parameters of the {law.name} law",
             "add runs, or fit a law with fewer parameters",
         )
     ratio = sample.tokens / sample.params
     if ratio.max() / ratio.min() <= SAME:
         raise InputError(
-            f"{_who(sample)}one tokens-per-parameter ratio only ({np.median(ratio):.3g}): size and data cannot be told apart",
+            f"{sample.name}: one tokens-per-parameter ratio only ({np.median(ratio):.3g}): size and data cannot be told apart",
             "add runs at two more ratios, spread over a factor of eight",
         )
     for name, values in ((str(sample.count), sample.params), ("tokens", sample.tokens)):
         found = levels(values)
         if found < LEVELS:
             raise InputError(
-                f"{_who(sample)}{found} levels of {name} only; the {law.name} law needs {LEVELS}",
+                f"{sample.name}: {name} has only {found} level{'s' if found > 1 else ''}; the {law.name} law needs {LEVELS}",
                 f"add runs at another {name}",
             )
 
@@ -80,7 +84,9 @@ def judge(sample: Sample, fitted: Estimate) -> tuple[Finding, ...]:
         if value - low < 1e-6 or high - value < 1e-6
     ]
     if at_bound:
-        findings.append(_warn("at-bound", f"{', '.join(at_bound)} sits on its bound", "widen the range of the runs"))
+        findings.append(
+            _warn("at-bound", f"{', '.join(at_bound)} on the edge of what is allowed", "widen the range of the runs")
+        )
     condition = scaled_condition(kept, fitted)
     if condition > CONDITION:
         findings.append(
@@ -103,8 +109,37 @@ def judge(sample: Sample, fitted: Estimate) -> tuple[Finding, ...]:
         findings.append(
             _warn("outliers", f"{outliers} of {residual.size} runs lie beyond 5 robust sd ({fitted.solution.scale:.2%})",
                   "look at them: unfinished, mistuned or mislabelled?"))  # fmt: skip
+    if fitted.solution.scale > SCATTER:
+        findings.append(
+            _warn("scatter", f"the law misses the runs by {fitted.solution.scale:.1%} (robust sd of ln loss)",
+                  "well-run sweeps stay below 1.5 %: look for mixed set-ups, units or metrics"))  # fmt: skip
+    if not _falls(sample):
+        findings.append(
+            _warn("no-trend", "loss does not fall with compute: the largest runs are no better than the smallest",
+                  "check the columns: no extrapolation means anything here"))  # fmt: skip
     findings += [Finding("runs", Severity.NOTE, note, "") for note in sample.notes]
     return tuple(findings)
+
+
+def judge_backtest(rows: Sequence[BacktestRow], level: float) -> tuple[Finding, ...]:
+    """A warning when the sweep's own backtest shows its intervals to be too narrow."""
+    for row in rows:
+        if failed(row, level):
+            return (
+                _warn("backtest", f"from {row.kappa:g}x the compute only {row.coverage:.0%} of {row.n} hidden runs fell inside "
+                      f"their {level:.0%} interval", "trust no extrapolation further than that; look for a cause"),
+            )  # fmt: skip
+    return ()
+
+
+def failed(row: BacktestRow, level: float) -> bool:
+    """Whether the intervals of a band held less than half as often as they promise."""
+    return row.n >= FEW and row.coverage < level / 2
+
+
+def _falls(sample: Sample) -> bool:
+    low, high = np.quantile(sample.flops, [0.25, 0.75])
+    return bool(np.median(sample.loss[sample.flops >= high]) < np.median(sample.loss[sample.flops <= low]))
 
 
 def scaled_condition(sample: Sample, fitted: Estimate) -> float:
@@ -117,7 +152,3 @@ def scaled_condition(sample: Sample, fitted: Estimate) -> float:
 
 def _warn(name: str, sentence: str, remedy: str) -> Finding:
     return Finding(name, Severity.WARNING, sentence, remedy)
-
-
-def _who(sample: Sample) -> str:
-    return f"group {sample.group!r}: " if sample.group else ""

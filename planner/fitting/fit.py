@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 
@@ -10,8 +11,9 @@ import numpy as np
 from scipy.special import ndtri
 
 from planner.errors import InputError
-from planner.fitting.backtest import BacktestRow, backtest_table, folds_of, inflation, nested_scores
-from planner.fitting.checks import Finding, Severity, judge, require_identifiable
+from planner.fitting.backtest import Score, backtest_table, folds_of, inflation, nested_scores
+from planner.fitting.backtest_row import BacktestRow
+from planner.fitting.checks import Finding, Severity, failed, judge, judge_backtest, require_identifiable
 from planner.fitting.estimate import Estimate, estimate, t_quantile
 from planner.fitting.recipe import Recipe, Spread, default_recipe
 from planner.fitting.solve import bootstrap
@@ -22,6 +24,7 @@ from planner.runs.read import RunTable
 from planner.runs.sample import Sample, sample_of
 
 DRAWS = 500
+WIDEST_LEVEL = 0.99  # 500 draws have no quantile further out
 
 
 class Outcome(Enum):
@@ -34,7 +37,7 @@ class Outcome(Enum):
 
 @dataclass(frozen=True)
 class Reach:
-    """The fitted runs' largest compute (FLOPs), range of tokens per parameter, and the largest kappa backtested (or 1)."""
+    """The fitted runs' largest compute (FLOPs), range of tokens per parameter, and how far the backtest held (kappa)."""
 
     flops: float
     tokens_per_param: tuple[float, float]
@@ -113,14 +116,14 @@ def fit(runs: RunTable | Sample, recipe: Recipe | None = None, *, level: float =
     """
     recipe = recipe or default_recipe()
     sample = runs if isinstance(runs, Sample) else sample_of(runs)
-    if not 0 < level < 1:
-        raise InputError(f"level {level} is not between 0 and 1", "0.9 is the default")
+    _require_level(level)
     require_identifiable(sample, recipe.law)
     fitted = estimate(sample, recipe)
     kept = sample.at(fitted.kept)
     folds = folds_of(sample, recipe, level=level)
     scores = nested_scores(sample, recipe)
-    findings = judge(sample, fitted)
+    table = backtest_table(folds)
+    findings = (*judge(sample, fitted), *judge_backtest(table, level))
     ratio = sample.tokens / sample.params
     return Fit(
         law=fitted.solution.law,
@@ -144,11 +147,11 @@ def fit(runs: RunTable | Sample, recipe: Recipe | None = None, *, level: float =
         reach=Reach(
             flops=float(sample.flops.max()),
             tokens_per_param=(float(ratio.min()), float(ratio.max())),
-            kappa=max((float(score.kappa.max()) for score in scores), default=1.0),
+            kappa=_supported(scores, table, level),
         ),
         spread=recipe.spread,
         findings=findings,
-        backtest=backtest_table(folds),
+        backtest=table,
         data_sha256=sample.sha256,
     )
 
@@ -159,8 +162,20 @@ def run_backtest(
     """Hide the large runs of a table or sample, predict them from the small ones; rows by compute ratio."""
     recipe = recipe or default_recipe()
     sample = runs if isinstance(runs, Sample) else sample_of(runs)
+    _require_level(level)
     require_identifiable(sample, recipe.law)
     return backtest_table(folds_of(sample, recipe, level=level))
+
+
+def _supported(scores: list[Score], table: Sequence[BacktestRow], level: float) -> float:
+    """The largest compute ratio backtested, or where the intervals of the backtest stopped holding."""
+    reached = max((float(score.kappa.max()) for score in scores), default=1.0)
+    return min([reached, *(row.kappa for row in table if failed(row, level))])
+
+
+def _require_level(level: float) -> None:
+    if not 0 < level <= WIDEST_LEVEL:
+        raise InputError(f"level {level} is not between 0 and {WIDEST_LEVEL}", "0.9 is the default")
 
 
 def _outcome(fitted: Estimate, findings: tuple[Finding, ...]) -> Outcome:

@@ -69,7 +69,7 @@ def support(fit: Fit, params: float, tokens: float) -> tuple[bool, str]:
     limit = BEYOND * fit.reach.kappa
     if ratio > limit:
         return False, (
-            f"compute is {ratio:.3g}x the largest fitted run; this sweep could only be backtested to {fit.reach.kappa:.3g}x, "
+            f"compute is {ratio:.3g}x the largest fitted run; this sweep's backtest holds to {fit.reach.kappa:.3g}x, "
             f"which supports up to {limit:.3g}x"
         )
     low, high = fit.reach.tokens_per_param

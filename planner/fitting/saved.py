@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from planner.errors import InputError
-from planner.fitting.backtest import BacktestRow
+from planner.fitting.backtest_row import BacktestRow
 from planner.fitting.checks import Finding, Severity
 from planner.fitting.fit import Fit, Outcome, Reach
 from planner.fitting.recipe import Spread
@@ -68,47 +68,74 @@ def fit_from_record(record: dict[str, Any], place: str) -> Fit:
     Raises InputError for another schema, a missing key or a value of the wrong kind.
     """
     if record.get("schema") != SCHEMA or "theta" not in record:
-        raise InputError(f"{place}: not a fit of schema {SCHEMA}", "make it again with `planner fit`")
+        raise InputError(f"{place}: not a fit of schema {SCHEMA}", AGAIN)
     try:
-        law = find_law(record["law"])
-        theta = np.array(record["theta"], float)
-        draws = np.array(record["draws"], float)
-        if theta.shape != law.lower.shape or draws.ndim != 2 or draws.shape[1:] != theta.shape:
-            raise InputError(
-                f"{place}: theta or draws do not fit the {law.name} law", "make it again with `planner fit`"
-            )
-        centre = Centre(**record["centre"])
-        delta = record["objective"]["delta"]
-        reach = record["reach"]
-        return Fit(
-            law=law.from_theta(theta, centre),
-            group=record["group"],
-            count=Count(record["count"]),
-            loss_unit=record["loss_unit"],
-            theta=theta,
-            centre=centre,
-            draws=draws,
-            inflation=float(record["inflation"]),
-            scale=float(record["residual_sd"]),
-            df=float(record["df"]),
-            level=float(record["level"]),
-            objective=record["objective"]["name"],
-            delta=math.inf if delta is None else float(delta),
-            objective_value=float(record["objective"]["value"]),
-            outcome=Outcome[record["status"].upper()],
-            n_runs=int(record["n_runs"]),
-            n_windowed_out=int(record["n_windowed_out"]),
-            dropped=dict(record["dropped"]),
-            reach=Reach(
-                float(reach["flops"]), (reach["tokens_per_param"][0], reach["tokens_per_param"][1]), reach["kappa"]
-            ),
-            spread=Spread(record["interval_method"]),
-            findings=tuple(
-                Finding(item["name"], Severity(item["severity"]), item["sentence"], item["remedy"])
-                for item in record["checks"]
-            ),
-            backtest=tuple(BacktestRow(**row) for row in record["backtest"]),
-            data_sha256=record["data_sha256"],
-        )
-    except (KeyError, TypeError, ValueError) as error:
-        raise InputError(f"{place}: not a whole fit: {error}", "make it again with `planner fit`") from None
+        made = _fit(record)
+        sound = _sound(made)
+    except KeyError as error:
+        raise InputError(f"{place}: not a whole fit: {error} is missing", AGAIN) from None
+    except (TypeError, ValueError, AttributeError, IndexError, OverflowError) as error:
+        raise InputError(f"{place}: not a whole fit: {error}", AGAIN) from None
+    if not sound:
+        raise InputError(f"{place}: holds numbers that no fit has", AGAIN)
+    return made
+
+
+AGAIN = "make it again with `planner fit`"
+
+
+def _fit(record: dict[str, Any]) -> Fit:
+    law = find_law(record["law"])
+    theta = np.array(record["theta"], float)
+    centre = Centre(float(record["centre"]["log_params"]), float(record["centre"]["log_tokens"]))
+    objective, reach = record["objective"], record["reach"]
+    return Fit(
+        law=law.from_theta(theta, centre),
+        group=str(record["group"]),
+        count=Count(record["count"]),
+        loss_unit=str(record["loss_unit"]),
+        theta=theta,
+        centre=centre,
+        draws=np.array(record["draws"], float),
+        inflation=float(record["inflation"]),
+        scale=float(record["residual_sd"]),
+        df=float(record["df"]),
+        level=float(record["level"]),
+        objective=str(objective["name"]),
+        delta=math.inf if objective["delta"] is None else float(objective["delta"]),
+        objective_value=float(objective["value"]),
+        outcome=Outcome[record["status"].upper()],
+        n_runs=int(record["n_runs"]),
+        n_windowed_out=int(record["n_windowed_out"]),
+        dropped=dict(record["dropped"]),
+        reach=Reach(
+            flops=float(reach["flops"]),
+            tokens_per_param=(float(reach["tokens_per_param"][0]), float(reach["tokens_per_param"][1])),
+            kappa=float(reach["kappa"]),
+        ),
+        spread=Spread(record["interval_method"]),
+        findings=tuple(
+            Finding(item["name"], Severity(item["severity"]), item["sentence"], item["remedy"])
+            for item in record["checks"]
+        ),
+        backtest=tuple(BacktestRow(**row) for row in record["backtest"]),
+        data_sha256=str(record["data_sha256"]),
+    )
+
+
+def _sound(made: Fit) -> bool:
+    """Whether the numbers are ones that a fit can have: shapes, ranges, nothing that is not finite."""
+    law = type(made.law)
+    numbers = [made.inflation, made.scale, made.df, made.objective_value, made.reach.flops, made.reach.kappa]
+    return (
+        made.theta.shape == law.lower.shape
+        and made.draws.ndim == 2
+        and made.draws.shape[1:] == law.lower.shape
+        and len(made.draws) > 0
+        and bool(np.isfinite(made.draws).all())
+        and bool(((made.theta >= law.lower) & (made.theta <= law.upper)).all())
+        and all(map(math.isfinite, [*numbers, *vars(made.law).values()]))
+        and made.inflation >= 1
+        and min(made.scale, made.df, made.reach.flops, made.reach.kappa) > 0
+        and 0 < made.level < 1
+    )

@@ -13,6 +13,7 @@ from planner.fitting.objective import MAD_TO_SD
 from planner.laws.centre import Array
 
 ROUNDS = 20  # of re-weighting against mistuned and broken runs
+SPARE = 5  # runs more than coefficients: with fewer the noise is a guess
 NEAR = 0.02  # of the cell's lowest loss (ln): beyond it the surface is no parabola
 
 
@@ -61,7 +62,7 @@ def tune(runs: TuningRuns, *, params: float, tokens: float, level: float = 0.9) 
     cells, index = np.unique(cell[kept], return_inverse=True)
     surface = np.column_stack([x * x, x, x * n, x * d, y * y, y, y * n, y * d, x * y])
     design = np.column_stack([surface, np.eye(cells.size)[index]])
-    if design.shape[0] < design.shape[1] + 3:
+    if design.shape[0] < design.shape[1] + SPARE:
         raise InputError(
             f"{design.shape[0]} runs near their optimum are too few for {design.shape[1]} coefficients",
             "widen the grid of learning rates and batches, or add seeds",
@@ -74,6 +75,8 @@ def tune(runs: TuningRuns, *, params: float, tokens: float, level: float = 0.9) 
     half = t_quantile(level, df) * sd
     low, high = np.exp(best - half + centre[2:]), np.exp(best + half + centre[2:])
     middle = np.exp(best + np.array(centre[2:]))
+    if not np.isfinite([*low, *high]).all() or not (low > 0).all():
+        raise InputError("learning rate and batch are not identified by these runs", "widen the grid, or add seeds")
     return TunedSetting(
         params=params,
         tokens=tokens,

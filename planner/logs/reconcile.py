@@ -48,15 +48,24 @@ def import_logs(logs: str | Path, plan: pd.DataFrame, *, usd_per_gpu_hour: float
     for name in ("run_id", "status", "loss", "tokens", "gpu_hours"):
         if name not in seen:
             raise InputError(f"{logs}: no column {name!r}", "log it, or name it with --column theirs=ours")
+    for name in ("tokens", "gpu_hours"):
+        bad = ~(np.isfinite(_numeric(logs, seen, name)) & (seen[name] >= 0))
+        if bad.any():
+            row = seen[bad].iloc[0]
+            raise InputError(
+                f"{logs}: line {int(row['line'])}: {name} of run {row['run_id']!r} is {row[name]}", "mend it"
+            )
     if seen["run_id"].duplicated().any():
         twice = seen[seen["run_id"].duplicated()].iloc[0]
         raise InputError(
-            f"{logs}: line {twice['line']}: run {twice['run_id']!r} is logged twice", "keep its last segment"
+            f"{logs}: line {int(twice['line'])}: run {twice['run_id']!r} is logged twice", "keep its last segment"
         )
     seen = seen.assign(status=seen["status"].str.strip().str.lower().map(STATES))
     if seen["status"].isna().any():
         odd = table.frame[seen["status"].isna()].iloc[0]
-        raise InputError(f"{logs}: line {odd['line']}: unknown state {odd['status']!r}", f"one of: {', '.join(STATES)}")
+        raise InputError(
+            f"{logs}: line {int(odd['line'])}: unknown state {odd['status']!r}", f"one of: {', '.join(STATES)}"
+        )
     _require_losses(logs, seen)
     planned, logged = set(plan["run_id"]), set(seen["run_id"])
     frame = _joined(plan, seen, usd_per_gpu_hour)
@@ -75,7 +84,16 @@ def read_plan(path: str | Path) -> pd.DataFrame:
     for name in ("run_id", "study", "params_active", "accelerator"):
         if name not in frame:
             raise InputError(f"{path}: no column {name!r}: not a plan", "give the plan that `planner propose` wrote")
+    if frame["run_id"].duplicated().any():
+        twice = frame.loc[frame["run_id"].duplicated(), "run_id"].iloc[0]
+        raise InputError(f"{path}: run {twice!r} is planned twice", "give the plan that `planner propose` wrote")
     return frame
+
+
+def _numeric(place: str | Path, frame: pd.DataFrame, name: str) -> pd.Series:
+    if not pd.api.types.is_numeric_dtype(frame[name]):
+        raise InputError(f"{place}: column {name!r} is not all numbers", "mend the cells that are text")
+    return frame[name]
 
 
 def _require_losses(logs: str | Path, seen: pd.DataFrame) -> None:
@@ -84,7 +102,7 @@ def _require_losses(logs: str | Path, seen: pd.DataFrame) -> None:
     if bad.any():
         row = seen[bad].iloc[0]
         raise InputError(
-            f"{logs}: line {row['line']}: run {row['run_id']!r} completed with loss {row['loss']}",
+            f"{logs}: line {int(row['line'])}: run {row['run_id']!r} completed with loss {row['loss']}",
             "mark it failed, or mend it",
         )
 

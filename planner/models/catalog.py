@@ -63,4 +63,8 @@ def _build(name: str, fields: dict[str, Any], place: str) -> Architecture:
         )
     if experts and experts.n_dense_layers > model.n_layers:
         raise InputError(f"{place}: n_dense_layers = {experts.n_dense_layers} of {model.n_layers} layers", "lower it")
+    if model.n_heads % model.n_kv_heads:
+        raise InputError(
+            f"{place}: n_kv_heads = {model.n_kv_heads} does not divide n_heads = {model.n_heads}", "mend one"
+        )
     return model

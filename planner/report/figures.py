@@ -17,6 +17,7 @@ from planner.quantities import human
 from planner.report.ledger import Ledger
 from planner.report.svg import BLUE, GREEN, GREY, ORANGE, PURPLE, RED, SKY, styled, to_svg
 from planner.runs.columns import Status
+from planner.text import visible
 
 STUDY_LOOK = {"scaling": (BLUE, "o"), "hyperparameters": (ORANGE, "s"), "ideas": (GREEN, "^")}
 VERDICT_COLOUR = {"promote": GREEN, "hold": ORANGE, "drop": GREY}
@@ -148,7 +149,7 @@ def ideas_figure(ideas: list[dict[str, Any]]) -> str:
                 elinewidth=1.3, label=f"{decision} ({len(chosen)})",
             )  # fmt: skip
         axes.axvline(1, color=GREY, linewidth=1.2)
-        axes.set_yticks(place, [idea["variant"] for idea in ideas], fontsize=10, parse_math=False)
+        axes.set_yticks(place, [visible(idea["variant"]) for idea in ideas], fontsize=10, parse_math=False)
         axes.set_xlabel("compute-equivalent gain at the final run (1.1 = as good as 10 % more compute)")
         axes.set_ylim(-0.8, len(ideas) - 0.2)
         figure.legend(loc="outside upper left", ncols=3, fontsize=9.5)

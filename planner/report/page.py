@@ -18,6 +18,7 @@ from planner.quantities import dollars, human, percent
 from planner.report.figures import cost_figure, ideas_figure, law_figure, plane_figure
 from planner.report.ledger import Ledger, ledger_of
 from planner.runs.columns import Status
+from planner.text import visible
 
 
 @dataclass(frozen=True)
@@ -152,6 +153,7 @@ def _environment(*, html: bool) -> Environment:
         loader=PackageLoader("planner.report"),
         autoescape=html,  # noqa: S701 - Markdown has its own escaping, the md filter
         undefined=StrictUndefined,
+        finalize=lambda value: value if isinstance(value, Markup) or not isinstance(value, str) else visible(value),
         trim_blocks=True,
         lstrip_blocks=True,
     )
@@ -169,7 +171,7 @@ def _environment(*, html: bool) -> Environment:
 
 def _markdown(text: object) -> str:
     """Text that stays text in Markdown, in a table too."""
-    return re.sub(r"([\\`*_{}\[\]<>#|!$])", r"\\\1", re.sub(r"\s+", " ", str(text)))
+    return re.sub(r"([\\`*_{}\[\]<>#|!$&~])", r"\\\1", visible(re.sub(r"\s+", " ", str(text))))
 
 
 def _sentence(text: str) -> str:

@@ -29,11 +29,10 @@ class Count(StrEnum):
 BASELINE = "baseline"
 DEFAULT_LOSS_UNIT = "nats_per_token"
 
-# Numbers that must be finite and above zero wherever a fit uses them.
-NUMBERS = (
-    "params", "params_total", "params_active", "params_non_embedding", "params_embedding",
-    "tokens", "tokens_unique", "flops", "loss", "lr_peak", "batch_tokens", "gpu_hours", "usd", "seed",
-)  # fmt: skip
+# Columns that laws are fitted to: text in one is an error with its line.
+MEASURED = ("params", "params_total", "params_active", "params_non_embedding", "tokens", "loss")
+# Columns that are numbers when all of their cells are; else they stay text ("cosine" in a column of rates).
+NUMBERS = ("params_embedding", "tokens_unique", "flops", "lr_peak", "batch_tokens", "gpu_hours", "usd", "seed")
 
 # Names seen in public tables and trackers, lower case (PyTorch logs, W&B exports, papers' CSV files).
 ALIASES = {

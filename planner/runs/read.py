@@ -17,8 +17,9 @@ import duckdb
 import pandas as pd
 
 from planner.errors import InputError, WorldError
-from planner.runs.columns import ALIASES, NUMBERS
+from planner.runs.columns import ALIASES, MEASURED, NUMBERS
 from planner.runs.where import Where
+from planner.text import short
 
 
 @dataclass(frozen=True)
@@ -57,17 +58,18 @@ def read_runs(path: str | Path, *, columns: Mapping[str, str] | None = None, whe
         if frame.empty:
             raise InputError(f"{path}: no row meets --where", f"{len(raw)} rows were read; loosen a condition")
     frame = frame.reset_index(drop=True)
-    for name in NUMBERS:
-        if name in frame:
-            frame[name] = _numbers(path, frame, name)
     changed = {theirs: ours for theirs, ours in mapped.items() if theirs != ours}
+    for name in (*MEASURED, *NUMBERS):
+        if name in frame:
+            frame[name] = _numbers(path, frame, name, changed)
     return RunTable(frame, str(path), hashlib.sha256(path.read_bytes()).hexdigest(), changed, n_filtered)
 
 
 def _raw(path: Path) -> pd.DataFrame:
     """Every cell as text; what is missing as an empty string; `line` says where each row stands in the file."""
     if not path.is_file():
-        raise InputError(f"{path}: no such file", "give a csv, tsv, jsonl or parquet file with one row per run")
+        what = "is a folder, not a file" if path.is_dir() else "no such file"
+        raise InputError(f"{path}: {what}", "give a csv, tsv, jsonl or parquet file with one row per run")
     kind = path.name.lower().removesuffix(".gz").rpartition(".")[2]
     if kind not in _READERS:
         raise InputError(f"{path}: unknown kind of table {kind!r}", "give csv, tsv or jsonl (gz or not) or parquet")
@@ -96,6 +98,8 @@ def _separated(delimiter: str, path: Path) -> pd.DataFrame:
         header = next((row for row in reader if row), None)
         if header is None:
             raise ValueError("No columns: it holds blank lines only")
+        if len(header) == 1 and (other := next((c for c in ";\t|," if c in header[0]), None)):
+            raise ValueError(f"one column only, {short(header[0])!r}: is its delimiter {other!r}?")
         rows, lines, last = [], [], reader.line_num
         for row in reader:
             line, last = last + 1, reader.line_num
@@ -168,23 +172,28 @@ def _mapping(path: Path, names: list[str], given: dict[str, str]) -> dict[str, s
     mapped: dict[str, str] = {}
     for name in names:
         ours = given.get(name) or ALIASES.get(name.strip().lower(), name)
-        if name not in given and ours != name and (ours in taken or ours in mapped.values()):
+        if name not in given and ours != name and ours in taken:
             ours = name  # the table already has a column of that name: theirs stays what it was
-        if ours in mapped.values():
-            raise InputError(f"{path}: two columns would be {ours!r}", "name one with --column theirs=ours")
+        if (other := next((theirs for theirs, used in mapped.items() if used == ours), None)) is not None:
+            raise InputError(
+                f"{path}: two columns would be {ours!r}: {other!r} and {name!r}", f"say which: --column {name}={ours}"
+            )
         mapped[name] = ours
     return mapped
 
 
-def _numbers(path: Path, frame: pd.DataFrame, name: str) -> pd.Series:
+def _numbers(path: Path, frame: pd.DataFrame, name: str, changed: Mapping[str, str]) -> pd.Series:
     text = frame[name].astype(str).str.strip()
     values = pd.to_numeric(text, errors="coerce")
     missing = text.str.lower().isin(("", "nan", "none", "null", "na", "n/a", "-"))
     odd = values.isna() & ~missing
+    if odd.any() and name in NUMBERS:
+        return frame[name]
     if odd.any():
         row = frame[odd].iloc[0]
+        theirs = next((theirs for theirs, ours in changed.items() if ours == name), name)
         raise InputError(
-            f"{path}: line {row['line']}: column {name!r} holds {row[name]!r}, which is not a number",
+            f"{path}: line {row['line']}: column {theirs!r} holds {short(str(row[name]))!r}, which is not a number",
             "mend that cell, or leave the row out with --where",
         )
     return values.astype(float)

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from planner.errors import InputError
 from planner.runs.columns import BASELINE, DEFAULT_LOSS_UNIT, Count, Status
 from planner.runs.read import RunTable
+from planner.runs.where import TRUE
+from planner.text import short
 
 Array = NDArray[np.float64]
 
@@ -21,7 +23,7 @@ class Sample:
     """Runs that one law may describe; arrays `(n_runs,)` of raw counts and losses.
 
     `count` says which parameters `params` counts, `dropped` how many rows were left out and why, `notes` what a reader
-    should know about the rows that stayed.
+    should know about the rows that stayed, `source` where they were read.
     """
 
     params: Array
@@ -32,6 +34,7 @@ class Sample:
     loss_unit: str
     dropped: dict[str, int]
     notes: tuple[str, ...]
+    source: str = "runs"
 
     @property
     def flops(self) -> Array:
@@ -47,8 +50,13 @@ class Sample:
         """The runs where `keep` holds."""
         return Sample(
             self.params[keep], self.tokens[keep], self.loss[keep],
-            self.count, self.group, self.loss_unit, self.dropped, self.notes,
+            self.count, self.group, self.loss_unit, self.dropped, self.notes, self.source,
         )  # fmt: skip
+
+    @property
+    def name(self) -> str:
+        """What messages call these runs: the file, and the group when there are several."""
+        return f"{self.source}: group {self.group!r}" if self.group else self.source
 
 
 def groups_of(table: RunTable) -> list[str]:
@@ -65,7 +73,9 @@ def choose_count(table: RunTable, wanted: Count | None) -> Count:
             raise InputError(f"{table.source}: no column {str(wanted)!r}", f"parameter columns there: {listed}")
         return wanted
     if not there:
-        raise InputError(f"{table.source}: no column of parameters", "name it: --column theirs=params")
+        raise InputError(
+            f"{table.source}: no column of parameters", f"name it: --column theirs=params; {_columns(table)}"
+        )
     if len(there) > 1:
         raise InputError(
             f"{table.source}: several columns of parameters: {', '.join(there)}", f"choose one: --count {there[0]}"
@@ -82,12 +92,15 @@ def sample_of(table: RunTable, *, count: Count | None = None, group: str | None 
     chosen = choose_count(table, count)
     for name in ("tokens", "loss"):
         if name not in table.frame:
-            raise InputError(f"{table.source}: no column {name!r}", f"name it: --column theirs={name}")
+            raise InputError(
+                f"{table.source}: no column {name!r}", f"name it: --column theirs={name}; {_columns(table)}"
+            )
     frame = table.frame
-    if group is not None and "group" in frame:
+    if group is not None:
+        if group not in groups_of(table) or "group" not in frame:
+            there = ", ".join(filter(None, groups_of(table))) or "there is no column 'group'"
+            raise InputError(f"{table.source}: no group {group!r}", f"groups: {short(there, 200)}")
         frame = frame[frame["group"].astype(str) == group]
-        if frame.empty:
-            raise InputError(f"{table.source}: no group {group!r}", f"groups: {', '.join(groups_of(table))}")
     frame, dropped = _finished(table, frame)
     _unmixed(table, frame)
     for name in (str(chosen), "tokens", "loss"):
@@ -102,7 +115,12 @@ def sample_of(table: RunTable, *, count: Count | None = None, group: str | None 
         loss_unit=unit,
         dropped=dropped,
         notes=_notes(frame, unit),
+        source=table.source,
     )
+
+
+def _columns(table: RunTable) -> str:
+    return short(f"columns: {', '.join(str(name) for name in table.frame if name != 'line')}", 200)
 
 
 def _finished(table: RunTable, frame: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, int]]:
@@ -118,13 +136,15 @@ def _finished(table: RunTable, frame: pd.DataFrame) -> tuple[pd.DataFrame, dict[
         status = frame["status"].astype(str).str.lower()
         drop(status.isin((Status.COMPLETED, "", "finished")), "status " + status)
     if "is_final" in frame:
-        final = frame["is_final"].astype(str).str.lower().isin(("true", "1", "1.0"))
+        final = frame["is_final"].astype(str).str.strip().str.lower().isin(TRUE)
         drop(final, pd.Series("not final", index=frame.index))
     if "variant" in frame and (frame["variant"] == BASELINE).any():
         drop(frame["variant"] == BASELINE, pd.Series("variant", index=frame.index))
     if frame.empty:
         told = ", ".join(f"{number} {reason}" for reason, number in dropped.items())
-        raise InputError(f"{table.source}: no finished run is left", f"dropped: {told}" if told else "check --where")
+        raise InputError(
+            f"{table.source}: no finished run is left; dropped: {told}", "a fit needs runs that are completed and final"
+        )
     return frame, dropped
 
 
@@ -140,9 +160,10 @@ def _positive(table: RunTable, frame: pd.DataFrame, name: str) -> None:
     bad = ~(np.isfinite(values) & (values > 0))
     if bad.any():
         row = frame[bad].iloc[0]
+        theirs = next((theirs for theirs, ours in table.mapped.items() if ours == name), name)
         shown = "missing" if np.isnan(row[name]) else f"{row[name]:g}, which is not above zero and finite"
         raise InputError(
-            f"{table.source}: line {int(row['line'])}: column {name!r} is {shown}",
+            f"{table.source}: line {int(row['line'])}: column {theirs!r} is {shown}",
             f"mend it, mark the run's status as failed, or leave it out: --where {name}>0",
         )
 

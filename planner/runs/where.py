@@ -17,7 +17,7 @@ _CLAUSE = re.compile(r"\s*(!?)\s*([A-Za-z_][\w./ -]*?)\s*(?:(<=|>=|!=|=|<|>)\s*(
 _COMPARE: dict[str, Callable[[pd.Series, float], pd.Series]] = {
     "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge,
 }  # fmt: skip
-_TRUE, _FALSE = {"true", "1", "1.0", "yes"}, {"false", "0", "0.0", "no", ""}
+TRUE, FALSE = {"true", "1", "1.0", "yes"}, {"false", "0", "0.0", "no", ""}
 HELP = 'use column, !column, column=value or column<number (also <= > >= !=), joined by commas: "is_final,params>=1e9"'
 
 
@@ -67,13 +67,13 @@ def _holds(clause: Clause, column: pd.Series) -> pd.Series:
     text = column.astype(str).str.strip()
     if not clause.symbol:
         lowered = text.str.lower()
-        odd = ~lowered.isin(_TRUE | _FALSE)
+        odd = ~lowered.isin(TRUE | FALSE)
         if odd.any():
             raise InputError(
                 f"--where: column {clause.column!r} is not true/false: it holds {text[odd].iloc[0]!r}",
                 f"compare it: {clause.column}=value",
             )
-        return lowered.isin(_FALSE if clause.negated else _TRUE)
+        return lowered.isin(FALSE if clause.negated else TRUE)
     if clause.symbol in ("=", "!="):
         equal = text == clause.value
         with contextlib.suppress(InputError):  # 1e9, 1B and 1000000000 are one number

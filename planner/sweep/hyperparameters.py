@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from planner.errors import InputError
-from planner.sweep.request import Request
+from planner.sweep.request import Request, require_few
 from planner.sweep.setting import Setting, Size
 
 FACTORS = (0.35, 0.6, 1.0, 1.7, 2.9)  # of the prescribed rate and batch: half a nat apart, the loss basin inside
@@ -26,6 +26,7 @@ def hyperparameter_requests(setting: Setting, budget: float) -> list[Request]:
             f"a hyperparameter study of {budget:.4g} GPU-hours does not pay one grid",
             f"the cheapest costs {priced[0][0]:.4g}",
         )
+    require_few("hyperparameters", budget // sum(cost for cost, _, _ in priced) * len(priced) * len(FACTORS) ** 2)
     requests: list[Request] = []
     seed, left = 0, budget
     while priced[0][0] <= left:

@@ -9,7 +9,7 @@ from planner.errors import InputError
 from planner.laws import Chinchilla
 from planner.laws.centre import Array
 from planner.sweep.optimal import seed_noise
-from planner.sweep.request import Request
+from planner.sweep.request import Request, require_few
 from planner.sweep.setting import Setting, Size
 
 SHARED = 0.5  # assumed correlation of the noise of two runs with the same data order and initialisation
@@ -32,6 +32,7 @@ def idea_requests(setting: Setting, budget: float) -> list[Request]:
             f"that takes {least:.4g} GPU-hours: raise the budget, or test {max(0, int(budget / least * len(names)) - 1)} ideas",
         )
     pairs = _pairs(setting, rungs, cost, budget)
+    require_few("ideas", float(sum(pairs)) * len(names))
     return [
         Request(
             "ideas", size, tokens, seed, rung + 1, f"gain of {name}" if name != "baseline" else "pairs for ideas", name

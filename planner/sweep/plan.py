@@ -65,19 +65,12 @@ class Plan:
 def propose(sweep: Sweep, *, max_flops: float | None = None) -> Plan:
     """The plan of a sweep. Raises InputError when it needs more than `max_flops`, or no study fits its budget."""
     setting = setting_of(sweep)
-    requests: list[Request] = []
-    design = None
-    for study in sweep.file.study:
-        budget = study.share * setting.budget_gpu_hours
-        match study.kind:
-            case "scaling":
-                found, design = scaling_requests(setting, study, budget)
-            case "hyperparameters":
-                found = hyperparameter_requests(setting, budget)
-            case "ideas":
-                found = idea_requests(setting, budget)
-        requests += found
+    try:
+        requests, design = _requests(setting)
+    except InputError as error:
+        raise InputError(f"{sweep.source}: {error.message}", error.hint) from None
     runs = pd.DataFrame([_complete(request, setting) for request in requests])
+    _require_days(runs, sweep)
     if runs["run_id"].duplicated().any():
         twice = runs.loc[runs["run_id"].duplicated(), "run_id"].iloc[0]
         raise InputError(
@@ -90,6 +83,34 @@ def propose(sweep: Sweep, *, max_flops: float | None = None) -> Plan:
             "lower exploration.budget, or raise --max-flops",
         )
     return plan
+
+
+def _requests(setting: Setting) -> tuple[list[Request], Design | None]:
+    requests: list[Request] = []
+    design = None
+    for study in setting.sweep.file.study:
+        budget = study.share * setting.budget_gpu_hours
+        match study.kind:
+            case "scaling":
+                found, design = scaling_requests(setting, study, budget)
+            case "hyperparameters":
+                found = hyperparameter_requests(setting, budget)
+            case "ideas":
+                found = idea_requests(setting, budget)
+        requests += found
+    return requests, design
+
+
+def _require_days(runs: pd.DataFrame, sweep: Sweep) -> None:
+    """Refuse a plan with a run that would take too long even on every chip it may have."""
+    exploration = sweep.file.exploration
+    days = runs["gpu_hours"] / runs["n_accelerators"] / 24
+    if days.max() > exploration.max_days_per_run * 1.01:  # whole steps round tokens up
+        raise InputError(
+            f"{sweep.source}: the longest run takes {days.max():.3g} days on exploration.count = {exploration.count} chips, over "
+            f"max_days_per_run = {exploration.max_days_per_run:g}",
+            "raise exploration.count or max_days_per_run, or lower the sizes or tokens",
+        )
 
 
 def _ordered(runs: pd.DataFrame, sweep: Sweep) -> pd.DataFrame:

@@ -6,7 +6,7 @@ import numpy as np
 
 from planner.errors import InputError
 from planner.sweep.optimal import Design, optimal_design
-from planner.sweep.request import Request
+from planner.sweep.request import Request, require_few
 from planner.sweep.setting import Setting, Size
 from planner.sweep.spec import Study
 
@@ -22,6 +22,7 @@ def scaling_requests(setting: Setting, study: Study, budget: float) -> tuple[lis
             f"a scaling study of {budget:.4g} GPU-hours affords {int((cost <= budget).sum())} of {cost.size} cells; a law needs 6",
             f"the six cheapest cells cost {np.sort(cost)[:6].sum():.4g} GPU-hours: raise the budget or lower the sizes",
         )
+    require_few("scaling", budget / float(cost.max()))
     design = None
     if study.design == "optimal":
         params, tokens = np.array([(size.active, tokens) for size, tokens in cells]).T
@@ -31,6 +32,7 @@ def scaling_requests(setting: Setting, study: Study, budget: float) -> tuple[lis
     else:
         runs = _filled(cost, budget)
     why = f"loss of the final run ({study.design} design)"
+    require_few("scaling", float(runs.sum()))
     requests = [
         Request("scaling", size, tokens, seed, stage=1, purpose=why)
         for (size, tokens), number in zip(cells, runs, strict=True)

@@ -10,6 +10,7 @@ import numpy as np
 from planner.costs.accelerators import Accelerator, find_accelerator
 from planner.costs.final_run import FinalCost, final_cost
 from planner.costs.throughput import Utilisation
+from planner.errors import InputError
 from planner.models.architecture import Architecture
 from planner.models.flops import training_flops
 from planner.models.parameters import ParameterCount, count_parameters
@@ -18,6 +19,7 @@ from planner.quantities import Budget, Unit
 from planner.sweep.spec import Sweep
 
 N_SIZES = 7  # between the smallest and the largest, equally spaced in logs
+HIGHEST_UTILISATION = 2.0  # of the BF16 peak: dense FP8 has twice the peak, nothing has more
 TOKEN_RATIO = 2**0.5  # between neighbouring amounts of data
 
 
@@ -94,6 +96,18 @@ def setting_of(sweep: Sweep) -> Setting:
         context_extension_gpu_hours=final.context_extension_gpu_hours,
         post_training_gpu_hours=final.post_training_gpu_hours,
     )
+    if cost.utilisation.fraction > HIGHEST_UTILISATION:
+        raise InputError(
+            f"{sweep.source}: final.gpu_hours_per_trillion_tokens = {cost.gpu_hours_per_trillion_tokens:.4g} means "
+            f"{cost.utilisation.fraction:.3g} times the BF16 peak of {accelerator.name}",
+            "give accelerator-hours for 1e12 tokens: 180K for DeepSeek-V3",
+        )
+    largest = sweep.file.exploration.params_active[1]
+    if largest > params.active:
+        raise InputError(
+            f"{sweep.source}: exploration.params_active reaches {largest:.4g}, beyond the final run's {params.active:.4g}",
+            "small runs are for less than the final run: lower it",
+        )
     return Setting(sweep, accelerator, price, params, cost)
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
 from planner.costs.accelerators import find_accelerator
@@ -18,6 +18,7 @@ from planner.errors import InputError
 from planner.models.architecture import Architecture
 from planner.models.catalog import find_model
 from planner.quantities import Budget, TokenBound, parse_budget, parse_count, parse_tokens
+from planner.text import short
 
 
 def _checked(parse: Callable[[object], Any], positive: Callable[[Any], float]) -> BeforeValidator:
@@ -41,7 +42,13 @@ Amount = Annotated[float, _checked(parse_count, lambda x: x)]
 AmountOrNone = Annotated[float, _checked(parse_count, lambda x: 1.0 if x == 0 else x)]
 Tokens = Annotated[TokenBound, _checked(parse_tokens, lambda x: x.amount)]
 Spend = Annotated[Budget, _checked(parse_budget, lambda x: x.amount)]
-Name = Annotated[str, Field(min_length=1, max_length=80)]
+Name = Annotated[str, StringConstraints(min_length=1, max_length=80, strip_whitespace=True, pattern=r"^[^\x00]*$")]
+Question = Annotated[str, StringConstraints(min_length=1, max_length=500, strip_whitespace=True, pattern=r"^[^\x00]*$")]
+Whole = Annotated[int, Field(gt=0, strict=True)]
+Rate = Annotated[float, Field(ge=0, le=0.3, strict=True)]
+
+
+SMALLEST_SPAN = 2.0  # of sizes: three levels in less cannot show an exponent
 
 
 class _Table(BaseModel):
@@ -54,7 +61,7 @@ class Final(_Table):
     model: Name
     tokens: Amount
     accelerator: Name
-    count: int = Field(gt=0)
+    count: Whole
     gpu_hours_per_trillion_tokens: Amount | None = None
     context_extension_gpu_hours: AmountOrNone = 0.0
     post_training_gpu_hours: AmountOrNone = 0.0
@@ -73,22 +80,29 @@ class Exploration(_Table):
     family: Literal["same"] = "same"
     params_active: tuple[Amount, Amount]
     tokens: tuple[Tokens, Tokens]
-    count: int = Field(gt=0)
-    max_days_per_run: float = Field(default=7.0, gt=0)
+    count: Whole
+    max_days_per_run: float = Field(default=7.0, gt=0, strict=True)
 
     @model_validator(mode="after")
     def _ranges(self) -> Self:
         low, high = self.params_active
+        if high < SMALLEST_SPAN * low and low < high:
+            _complain(
+                f"params_active: {low:.4g} to {high:.4g} is less than a factor of {SMALLEST_SPAN:g}",
+                "a law needs sizes that differ: widen the range",
+            )
         if low >= high:
             _complain(
                 f"params_active: the size range {low:.4g} to {high:.4g} is empty",
                 'give the smaller size first: ["1B", "7B"]',
             )
-        if self.tokens[0].tokens(low) >= self.tokens[1].tokens(low):
-            _complain(
-                "tokens: the range is empty at the smallest size",
-                'give the smaller amount first: ["20 per param", "1T"]',
-            )
+        for size in (low, high):
+            least, most = (bound.tokens(size) for bound in self.tokens)
+            if least >= most:
+                _complain(
+                    f"tokens: the range {least:.4g} to {most:.4g} is empty at {size:.4g} active parameters",
+                    'give the smaller amount first, as in ["20 per param", "1T"], or lower params_active',
+                )
         return self
 
 
@@ -96,17 +110,17 @@ class Lab(_Table):
     """Where the runs run; the simulated lab's noise is the sd of ln loss at 1B, its rates are fractions of runs."""
 
     kind: Literal["simulated"] = "simulated"
-    noise: float = Field(default=0.002, ge=0, le=0.1)
-    failure_rate: float = Field(default=0.03, ge=0, le=1)
-    divergence_rate: float = Field(default=0.01, ge=0, le=1)
-    mistuned_rate: float = Field(default=0.03, ge=0, le=1)
+    noise: float = Field(default=0.002, ge=0, le=0.1, strict=True)
+    failure_rate: Rate = 0.03
+    divergence_rate: Rate = 0.01
+    mistuned_rate: Rate = 0.03
 
 
 class Study(_Table):
     """A share of the budget and what it is for."""
 
     kind: Literal["scaling", "hyperparameters", "ideas"]
-    share: float = Field(gt=0, le=1)
+    share: float = Field(gt=0, le=1, strict=True)
     design: Literal["optimal", "ladder"] = "optimal"
 
 
@@ -114,7 +128,7 @@ class Idea(_Table):
     """A change to test; `expected_gain` is a prior guess of its compute-equivalent gain (1.05 saves 5 %)."""
 
     name: Name
-    expected_gain: float | None = Field(default=None, gt=0, lt=10)
+    expected_gain: float | None = Field(default=None, gt=0, lt=10, strict=True)
 
 
 class SweepFile(_Table):
@@ -122,8 +136,8 @@ class SweepFile(_Table):
 
     schema_version: Literal[1] = Field(alias="schema")
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,79}$")
-    question: Name | Annotated[str, Field(max_length=500)]
-    seed: int = Field(default=0, ge=0)
+    question: Question
+    seed: int = Field(default=0, ge=0, strict=True)
     final: Final
     price: Price = Price()
     exploration: Exploration
@@ -145,7 +159,7 @@ class SweepFile(_Table):
             _complain(f"study: the shares add up to {total:.4g}", "lower them to 1 or less in all")
         if ("ideas" in kinds) != bool(self.idea):
             _complain("idea: an ideas study and [[idea]] tables go together", "add the one that is missing")
-        names = [idea.name for idea in self.idea]
+        names = [idea.name.casefold() for idea in self.idea]
         twice = {name for name in names if names.count(name) > 1} | ({"baseline"} & set(names))
         if twice:
             _complain(f"idea: the name {min(twice)!r} is taken", "give each idea a name of its own")
@@ -154,7 +168,7 @@ class SweepFile(_Table):
 
 @dataclass(frozen=True)
 class Sweep:
-    """A checked sweep file with its model read, where it came from and the hash of its bytes."""
+    """A checked sweep file with its model read, where it came from and a hash of its bytes and the model."""
 
     file: SweepFile
     model: Architecture
@@ -166,18 +180,24 @@ def read_sweep(path: str | Path) -> Sweep:
     """Read and check a sweep file; InputError names the file, the key, the value and what to try."""
     path = Path(path)
     if not path.is_file():
-        raise InputError(f"{path}: no such file", "`planner init` writes a first sweep to edit")
+        what = "is a folder, not a file" if path.is_dir() else "no such file"
+        raise InputError(f"{path}: {what}", "`planner init` writes a first sweep to edit")
     content = path.read_bytes()
     try:
-        raw = tomllib.loads(content.decode("utf-8"))
+        raw = tomllib.loads(content.decode("utf-8-sig"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: not TOML: {error}", "quote texts, and write one key = value a line") from None
     try:
         file = SweepFile.model_validate(raw)
     except ValidationError as error:
         raise _translate(path, raw, error) from None
-    find_accelerator(file.final.accelerator)
-    return Sweep(file, _model(path, file.final.model), str(path), hashlib.sha256(content).hexdigest())
+    try:
+        find_accelerator(file.final.accelerator)
+        model = _model(path, file.final.model)
+    except InputError as error:
+        raise InputError(f"{path}: final: {error.message}", error.hint) from None
+    digest = hashlib.sha256(content + repr(model).encode("utf-8")).hexdigest()
+    return Sweep(file, model, str(path), digest)
 
 
 def _model(path: Path, name: str) -> Architecture:
@@ -185,10 +205,11 @@ def _model(path: Path, name: str) -> Architecture:
         return find_model(name)
     beside = path.parent / name
     if not beside.is_file():
-        raise InputError(
-            f"{path}: final.model: no file {beside}", "give a path relative to the sweep, or a catalog name"
-        )
-    return find_model(name, beside.read_text(encoding="utf-8"))
+        raise InputError(f"no model file {beside}", "give a path relative to the sweep, or a catalog name")
+    try:
+        return find_model(name, beside.read_text(encoding="utf-8-sig"))
+    except UnicodeDecodeError as error:
+        raise InputError(f"{beside}: not UTF-8: {error}", "save it as UTF-8") from None
 
 
 def _complain(text: str, hint: str) -> None:
@@ -206,15 +227,30 @@ def _translate(path: Path, raw: dict[str, Any], error: ValidationError) -> Input
         return InputError(
             f"{path}: unknown key {where}", f"did you mean {near[0]!r}?" if near else f"keys there: {', '.join(known)}"
         )
+    if first["type"] == "missing" and isinstance(first["loc"][-1], int):
+        where = ".".join(map(str, first["loc"][:-1]))
+        return InputError(f"{path}: {where} has too few values", "two are wanted, the smallest and the largest")
     if first["type"] == "missing":
-        return InputError(f"{path}: {where} is missing", "add it; docs/design.md shows a complete sweep file")
+        return InputError(f"{path}: {where} is missing", f"add it; {COMPLETE}")
     if first["type"] == "quantity":
         return InputError(f"{path}: {where + ': ' if where else ''}{context['text']}", context["hint"])
-    shown = first.get("input")
-    return InputError(
-        f"{path}: {where} = {shown!r}: {first['msg'][0].lower()}{first['msg'][1:]}",
-        "docs/design.md shows a complete sweep file",
-    )
+    if where == "name" and first["type"] == "string_pattern_mismatch":
+        return InputError(f"{path}: name = {short(repr(first['input']))}", "use letters, digits, _ . - and no path")
+    says = _SAYS.get(first["type"], f"{first['msg'][0].lower()}{first['msg'][1:]}")
+    return InputError(f"{path}: {where} = {short(repr(first['input']))}: {says}", COMPLETE)
+
+
+COMPLETE = "`planner init` writes a complete sweep file to compare with"
+_SAYS = {
+    "too_long": "two values are wanted, the smallest and the largest",
+    "too_short": "at least one is wanted",
+    "tuple_type": "two values are wanted, the smallest and the largest",
+    "model_type": "a table is wanted, as in [final]",
+    "model_attributes_type": "a table is wanted, as in [final]",
+    "string_too_long": "it is too long",
+    "string_too_short": "it is empty",
+    "string_pattern_mismatch": "it holds a NUL character",
+}
 
 
 def _known_keys(location: tuple[int | str, ...]) -> list[str]:

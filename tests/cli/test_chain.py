@@ -1,6 +1,5 @@
 """`planner run` on DeepSeek-V3: the whole chain, its totals, its files."""
 
-import hashlib
 import json
 import shutil
 
@@ -10,6 +9,7 @@ from conftest import run_planner
 from truths import REPOSITORY
 
 from planner import store
+from planner.sweep.spec import read_sweep
 
 SWEEP = REPOSITORY / "sweeps/deepseek_v3.toml"
 FILES = (
@@ -66,7 +66,7 @@ def test_every_planned_run_is_in_the_table_of_runs_once(deepseek):
 def test_the_forecast_is_registered_with_what_it_rests_on_and_scored_after(deepseek):
     forecast, score = read(deepseek, store.FORECAST), read(deepseek, store.SCORE)
     assert forecast["prediction"]["compute_ratio"] > 50
-    assert forecast["sweep_sha256"] == hashlib.sha256(SWEEP.read_bytes()).hexdigest()
+    assert forecast["sweep_sha256"] == read_sweep(SWEEP).sha256
     assert forecast["assumptions"]
     assert "final_loss" not in json.dumps(forecast)
     assert abs(score["relative_error"]) < 0.02
@@ -87,7 +87,6 @@ def test_the_truth_does_not_leak_into_fit_forecast_or_choices(deepseek, tmp_path
     # The chain from logs onwards, with another truth on the disk, gives the same answers.
     from planner.cli.chain import _decide, _fit, _forecast, _import, _score
     from planner.sweep.plan import propose
-    from planner.sweep.spec import read_sweep
 
     sweep = read_sweep(SWEEP)
     plan = propose(sweep)

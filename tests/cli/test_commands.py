@@ -1,6 +1,5 @@
 """Commands as a user meets them: output, refusals, exit codes, nothing written."""
 
-import json
 import math
 import re
 
@@ -80,10 +79,10 @@ def test_a_bad_table_is_refused_and_nothing_is_written(planner, csv, tmp_path, f
         (("--law", "chinchila"), "unknown law 'chinchila'"),
         (("--count", "parms"), "--count 'parms' is unknown"),
         (("--count", "params_total"), "no column 'params_total'"),
-        (("--huber-delta", "0"), "--huber-delta 0 is not above zero"),
+        (("--huber-delta", "0"), "--huber-delta 0 is not above 1e-07"),
         (("--huber-delta", "nan"), "--huber-delta nan"),
         (("--window", "0.5"), "--window 0.5 leaves no run"),
-        (("--level", "1.5"), "level 1.5 is not between 0 and 1"),
+        (("--level", "1.5"), "level 1.5 is not between 0 and 0.99"),
         (("--column", "loss"), "is not theirs=ours"),
         (("--column", "gone=loss"), "no column 'gone'"),
         (("--no-such-option",), "No such option"),
@@ -267,7 +266,7 @@ def test_init_writes_a_sweep_that_plans_and_never_overwrites(planner, tmp_path):
 @pytest.mark.parametrize("catalog", ["models", "hardware", "prices", "laws"])
 def test_catalogs_are_listed(planner, catalog):
     assert planner(catalog).code == 0
-    assert json.loads(planner(catalog, "--json").out)
+    assert len(planner(catalog, "--json").json[catalog]) >= 2
 
 
 def test_a_column_of_another_name_is_mapped_and_told(planner, csv):

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from planner.encode import FORMATS, table_bytes
 from planner.errors import InputError, PlannerError
 from planner.runs import Where, read_runs
-from planner.store import FORMATS, table_bytes
 
 CSV = "run_id,params,tokens,loss\na,1e9,2e10,2.5\nb,2e9,4e10,2.25\n"
 JSONL = '{"run_id": "a", "params": 1e9, "tokens": 2e10, "loss": 2.5}\n' * 2
@@ -208,7 +208,7 @@ def test_a_missing_file_is_refused(tmp_path):
 
 
 def test_a_folder_instead_of_a_file_is_refused(tmp_path):
-    with pytest.raises(InputError, match="no such file") as refusal:
+    with pytest.raises(InputError, match="is a folder, not a file") as refusal:
         read_runs(tmp_path)
     assert str(tmp_path) in refusal.value.message
 

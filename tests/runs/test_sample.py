@@ -76,9 +76,11 @@ def test_every_row_is_kept_or_counted(table):
 
 
 def test_no_finished_run_is_refused_with_what_was_dropped(table):
-    with pytest.raises(InputError, match="no finished run is left") as refusal:
+    with pytest.raises(
+        InputError, match="no finished run is left; dropped: 1 status failed, 1 status running"
+    ) as refusal:
         sample_of(table("params,tokens,loss,status\n1,1,2.5,failed\n1,1,2.5,running\n"))
-    assert refusal.value.hint == "dropped: 1 status failed, 1 status running"
+    assert "completed" in refusal.value.hint
 
 
 @pytest.mark.parametrize("column", ["loss_name", "loss_unit", "flops_rule"])

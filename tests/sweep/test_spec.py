@@ -64,7 +64,7 @@ def test_a_good_sweep_is_read_with_raw_units(tmp_path):
         ('["1B", "3B"]', '["3B", "1B"]', "the size range 3e+09 to 1e+09 is empty"),
         ('["1B", "3B"]', '["1B", "1B"]', "the size range"),
         ('["1B", "3B"]', "[]", "exploration.params_active"),
-        ('["20 per param", "300B"]', '["300B", "20 per param"]', "the range is empty"),
+        ('["20 per param", "300B"]', '["300B", "20 per param"]', "is empty at 1e+09 active parameters"),
         ("schema = 1", "schema = 2", "schema = 2"),
         ("schema = 1", "", "schema is missing"),
         ("count = 64", "", "exploration.count is missing"),

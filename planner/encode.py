@@ -1,0 +1,66 @@
+"""Values and tables as bytes: JSON, csv, jsonl, parquet; the same value gives the same bytes."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import numpy as np
+import pandas as pd
+
+from planner.errors import InputError
+
+FORMATS = ("csv", "jsonl", "parquet")
+
+
+def table_bytes(frame: pd.DataFrame, kind: str) -> bytes:
+    """A table in one of FORMATS; floats keep every digit, missing stays missing."""
+    if kind == "csv":
+        return frame.to_csv(index=False, lineterminator="\n").encode("utf-8")
+    if kind == "jsonl":
+        lines = (to_json(row, indent=None) for row in frame.to_dict("records"))
+        return "".join(line + "\n" for line in lines).encode("utf-8")
+    if kind == "parquet":
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder) / "table.parquet"
+            with duckdb.connect() as connection:
+                connection.execute("SET threads = 1")  # one row group after another: the same bytes every time
+                connection.register("frame", frame)
+                connection.table("frame").write_parquet(str(file))
+            return file.read_bytes()
+    raise InputError(f"unknown format {kind!r}", f"one of: {', '.join(FORMATS)}")
+
+
+def to_json(value: object, indent: int | None = 1) -> str:
+    """JSON of plain values, dataclasses, enums and numpy numbers; what is not finite becomes null."""
+    return json.dumps(_plain(value), indent=indent, ensure_ascii=False, allow_nan=False)
+
+
+def _plain(value: object) -> Any:  # noqa: ANN401 - JSON is what it is
+    match value:
+        case None | bool() | int() | str():
+            return value.value if isinstance(value, Enum) else value
+        case float() | np.floating():
+            return float(value) if math.isfinite(value) else None
+        case np.bool_():
+            return bool(value)
+        case np.integer():
+            return int(value)
+        case Enum():
+            return _plain(value.value)
+        case Mapping():
+            return {str(key): _plain(item) for key, item in value.items()}
+        case np.ndarray():
+            return _plain(value.tolist())
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: _plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    if isinstance(value, (Sequence, Iterator)):
+        return [_plain(item) for item in value]
+    raise TypeError(f"{type(value).__name__} has no JSON form")

@@ -1,0 +1,24 @@
+"""Text from a user's files, made safe to show and to name files with."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+
+
+def visible(text: str) -> str:
+    """Control and direction characters, which a terminal or page would obey, as their escapes: \\x1b, \\n."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+
+
+def short(text: str, most: int = 60) -> str:
+    """A text that fits into one line of a message."""
+    return text if len(text) <= most else f"{text[: most - 3]}..."
+
+
+def slug(text: str) -> str:
+    """A text as part of a file name: letters, digits, dots, dashes; a hash tells apart what that would merge."""
+    plain = re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-.")[:60]
+    return (
+        plain if plain and plain == text else f"{plain or 'x'}-{hashlib.sha256(text.encode('utf-8')).hexdigest()[:6]}"
+    )
