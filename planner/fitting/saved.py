@@ -87,6 +87,8 @@ AGAIN = "make it again with `planner fit`"
 def _fit(record: dict[str, Any]) -> Fit:
     law = find_law(record["law"])
     theta = np.array(record["theta"], float)
+    if theta.shape != law.lower.shape or not ((theta >= law.lower) & (theta <= law.upper)).all():
+        raise ValueError(f"theta is none of the {law.name} law")
     centre = Centre(float(record["centre"]["log_params"]), float(record["centre"]["log_tokens"]))
     objective, reach = record["objective"], record["reach"]
     return Fit(
@@ -128,12 +130,10 @@ def _sound(made: Fit) -> bool:
     law = type(made.law)
     numbers = [made.inflation, made.scale, made.df, made.objective_value, made.reach.flops, made.reach.kappa]
     return (
-        made.theta.shape == law.lower.shape
-        and made.draws.ndim == 2
+        made.draws.ndim == 2
         and made.draws.shape[1:] == law.lower.shape
         and len(made.draws) > 0
         and bool(np.isfinite(made.draws).all())
-        and bool(((made.theta >= law.lower) & (made.theta <= law.upper)).all())
         and all(map(math.isfinite, [*numbers, *vars(made.law).values()]))
         and made.inflation >= 1
         and min(made.scale, made.df, made.reach.flops, made.reach.kappa) > 0

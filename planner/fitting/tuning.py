@@ -73,8 +73,8 @@ def tune(runs: TuningRuns, *, params: float, tokens: float, level: float = 0.9) 
     best, J = _optimum(coefficients[:9], at)
     sd = np.sqrt(np.einsum("ip,pq,iq->i", J, covariance[:9, :9], J))
     half = t_quantile(level, df) * sd
-    low, high = np.exp(best - half + centre[2:]), np.exp(best + half + centre[2:])
-    middle = np.exp(best + np.array(centre[2:]))
+    with np.errstate(over="ignore"):  # what overflows is refused below
+        low, middle, high = (np.exp(best + shift + centre[2:]) for shift in (-half, 0.0, half))
     if not np.isfinite([*low, *high]).all() or not (low > 0).all():
         raise InputError("learning rate and batch are not identified by these runs", "widen the grid, or add seeds")
     return TunedSetting(

@@ -10,6 +10,7 @@ from planner.sweep.request import Request, require_few
 from planner.sweep.setting import Setting, Size
 from planner.sweep.spec import Study
 
+FEWEST_SIZES, FEWEST_RUNS = 3, 12  # what a law of six parameters can be fitted to, with some to spare
 LADDER = (1.0, 2.0, 5.0, 10.0)  # multiples of the smallest amount of data (OLMo ladder, arXiv 2412.04403)
 
 
@@ -33,12 +34,27 @@ def scaling_requests(setting: Setting, study: Study, budget: float) -> tuple[lis
         runs = _filled(cost, budget)
     why = f"loss of the final run ({study.design} design)"
     require_few("scaling", float(runs.sum()))
+    _require_enough(cells, runs, budget)
     requests = [
         Request("scaling", size, tokens, seed, stage=1, purpose=why)
         for (size, tokens), number in zip(cells, runs, strict=True)
         for seed in range(int(number))
     ]
     return requests, design
+
+
+def _require_enough(cells: list[tuple[Size, float]], runs: np.ndarray, budget: float) -> None:
+    """Refuse a study that a law could not be fitted to, or not any more after a few runs have failed."""
+    per_size: dict[float, int] = {}
+    for (size, _), number in zip(cells, runs, strict=True):
+        per_size[size.active] = per_size.get(size.active, 0) + int(number)
+    sizes = sum(number >= 2 for number in per_size.values())
+    if sizes < FEWEST_SIZES or runs.sum() < FEWEST_RUNS:
+        raise InputError(
+            f"a scaling study of {budget:.4g} GPU-hours buys {int(runs.sum())} runs, two or more at {sizes} sizes; "
+            f"a law needs {FEWEST_RUNS} at {FEWEST_SIZES} sizes",
+            'raise exploration.budget, lower the sizes, or try design = "ladder"',
+        )
 
 
 def _grid(setting: Setting) -> list[tuple[Size, float]]:
