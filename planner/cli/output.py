@@ -32,19 +32,17 @@ def show_table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]])
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(
-        title=Text(title) if title else None,
-        title_justify="left",
-        title_style="bold",
-        box=box.SIMPLE_HEAD,
-        pad_edge=False,
-    )
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for index, name in enumerate(header):
         table.add_column(Text(name), justify="left" if index == 0 else "right")
     for row in rows:
         table.add_row(*(Text(visible(cell)) for cell in row))
     console = Console()
-    (console if console.is_terminal else Console(width=200)).print(table)  # a file has no width to fit
+    if not console.is_terminal:
+        console = Console(width=200)  # a file has no width to fit
+    if title:
+        console.print(Text(visible(title), style="bold"))
+    console.print(table)
 
 
 def say(text: str = "") -> None:

@@ -33,7 +33,8 @@ class Solution:
     """The optimum of one fit.
 
     `theta` is in the coordinates of `centre`; `value` is the sum of the objective over runs (the prior's part left
-    out); `delta` the Huber threshold used (infinite for least squares); `scale` the robust sd of ln loss.
+    out); `delta` the Huber threshold used (infinite for least squares); `scale` the robust sd of ln loss, and
+    `prior_scale` the one that the prior was weighed against, a round of re-estimation earlier.
     """
 
     law: Law
@@ -42,6 +43,7 @@ class Solution:
     value: float
     delta: float
     scale: float
+    prior_scale: float
     iterations: int
     converged: bool
 
@@ -90,6 +92,7 @@ def _minimise(
         end = descend(law, starts, repeated)
         best = int(np.argmin(end.value))
         theta = end.theta[best]
+        used = scale
         residual = y - law.gradient(theta, problem.n, problem.d)[0][0]
         scale = robust_scale(residual, law.lower.size)
         starts = end.theta
@@ -100,6 +103,7 @@ def _minimise(
         value=float(penalty(residual, problem.delta).sum()),
         delta=problem.delta,
         scale=scale,
+        prior_scale=used,
         iterations=end.iterations,
         converged=bool(end.converged[best]),
     )

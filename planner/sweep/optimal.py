@@ -44,21 +44,30 @@ def optimal_design(params: Array, tokens: Array, cost: Array, *, target: tuple[f
     coupled law from the prior; a cell with r runs has variance noise^2 / r + (0.03 % x ln(compute to target))^2, so
     replicates are not worth more than neighbours. Multiplicative updates; then floor, and the rest greedily.
     """
-    centre = Centre(float(np.log(1e9)), float(np.log(2e10)))
-    draws = _draws()
-    J = Coupled.gradient(draws, *centre.coordinates(params, tokens))[1].transpose(2, 0, 1)  # (cells, draws, p)
-    goal = Coupled.gradient(draws, *centre.coordinates(np.array([target[0]]), np.array([target[1]])))[1][:, :, 0]
-    noise = seed_noise(params) ** 2
-    floor = (MODEL_ERROR * np.log(target[0] * target[1] / (params * tokens))) ** 2
-    problem = _Design(J, goal, noise, floor, cost, budget)
+    problem = design_problem(params, tokens, cost, target=target, budget=budget)
     affordable = cost <= budget
     share, gap = _shares(problem, affordable)
     runs = _rounded(problem, share, affordable)
     return Design(runs, float(np.sqrt(problem.variance(np.maximum(runs, 1e-9))[0])), gap)
 
 
+def design_problem(
+    params: Array, tokens: Array, cost: Array, *, target: tuple[float, float], budget: float
+) -> DesignProblem:
+    """The cells' derivatives of ln loss over draws of the prior, their noise and their model error."""
+    centre = Centre(float(np.log(1e9)), float(np.log(2e10)))
+    draws = _draws()
+    J = Coupled.gradient(draws, *centre.coordinates(params, tokens))[1].transpose(2, 0, 1)  # (cells, draws, p)
+    goal = Coupled.gradient(draws, *centre.coordinates(np.array([target[0]]), np.array([target[1]])))[1][:, :, 0]
+    noise = seed_noise(params) ** 2
+    floor = (MODEL_ERROR * np.log(target[0] * target[1] / (params * tokens))) ** 2
+    return DesignProblem(J, goal, noise, floor, cost, budget)
+
+
 @dataclass(frozen=True)
-class _Design:
+class DesignProblem:
+    """`J` `(cells, draws, p)` and `goal` `(draws, p)`: derivatives of ln loss; per cell variances and cost `(cells,)`."""
+
     J: Array
     goal: Array
     noise: Array
@@ -90,7 +99,7 @@ def _plastic(dimension: int) -> float:
     return x
 
 
-def _shares(problem: _Design, affordable: np.ndarray[tuple[int, ...], np.dtype[np.bool_]]) -> tuple[Array, float]:
+def _shares(problem: DesignProblem, affordable: np.ndarray[tuple[int, ...], np.dtype[np.bool_]]) -> tuple[Array, float]:
     share = affordable / affordable.sum()
     gap = np.inf
     for _ in range(LIMIT):
@@ -105,7 +114,7 @@ def _shares(problem: _Design, affordable: np.ndarray[tuple[int, ...], np.dtype[n
 
 
 def _rounded(
-    problem: _Design, share: Array, affordable: np.ndarray[tuple[int, ...], np.dtype[np.bool_]]
+    problem: DesignProblem, share: Array, affordable: np.ndarray[tuple[int, ...], np.dtype[np.bool_]]
 ) -> np.ndarray[tuple[int, ...], np.dtype[np.int64]]:
     runs = np.floor(share * problem.budget / problem.cost)
     left = problem.budget - float(runs @ problem.cost)

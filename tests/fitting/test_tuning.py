@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from planner.errors import InputError
-from planner.fitting.tuning import TuningRuns, tune
+from planner.fitting.tuning import TuningRuns, _optimum, tune
 
 
 def surface(sd: float, seed: int = 0, spoil: bool = False) -> TuningRuns:
@@ -67,3 +67,13 @@ def test_too_few_runs_are_refused():
             params=7e9,
             tokens=1e12,
         )
+
+
+def test_the_optimums_derivative_agrees_with_differences():
+    # What the intervals rest on: d best / d coefficient.
+    c = np.array([0.006, -0.002, 0.001, -0.0005, 0.007, 0.003, 0.0004, -0.001, -0.003])
+    best, J = _optimum(c, (0.7, -1.2))
+    for i, step in enumerate(1e-9 * np.eye(9)):
+        numeric = (_optimum(c + step, (0.7, -1.2))[0] - _optimum(c - step, (0.7, -1.2))[0]) / 2e-9
+        np.testing.assert_allclose(J[:, i], numeric, rtol=1e-4, atol=1e-6)
+    assert np.isfinite(best).all()

@@ -8,7 +8,7 @@ import pytest
 from truths import REPOSITORY
 
 from planner.errors import InputError
-from planner.sweep.optimal import optimal_design, seed_noise
+from planner.sweep.optimal import design_problem, optimal_design, seed_noise
 from planner.sweep.plan import propose
 from planner.sweep.prescription import step_law
 from planner.sweep.spec import Study, Sweep, read_sweep
@@ -146,6 +146,21 @@ def test_the_design_is_within_its_certificate_and_beats_random_ones():
         chosen = rng.choice(params.size, 12, replace=False)
         rival = optimal_design(params[chosen], tokens[chosen], cost[chosen], target=(7e10, 1.5e13), budget=6e23)
         assert rival.expected_sd >= found.expected_sd * 0.98  # rounding to whole runs costs or gains a little
+
+
+def test_the_fall_of_the_variance_agrees_with_differences():
+    # The certificate is no better than this derivative: variance per unit of budget share, cell by cell.
+    params, tokens = cells()
+    cost = 6 * params * tokens
+    problem = design_problem(params, tokens, cost, target=(7e10, 1.5e13), budget=6e23)
+    runs = np.linspace(1, 9, params.size)
+    _, fall = problem.variance(runs)
+    for cell in (0, 17, 55):
+        step = np.zeros(params.size)
+        step[cell] = 1e-5
+        share = 2e-5 * cost[cell] / 6e23
+        numeric = (problem.variance(runs - step)[0] - problem.variance(runs + step)[0]) / share
+        assert fall[cell] == pytest.approx(numeric, rel=1e-4)
 
 
 def test_more_budget_never_makes_the_design_worse():
