@@ -12,6 +12,7 @@ import pandas as pd
 from planner.costs.energy import energy_kwh
 from planner.costs.throughput import accelerators_for
 from planner.errors import InputError
+from planner.models.architecture import Architecture
 from planner.models.flops import RULE_6ND_ACTIVE, training_flops
 from planner.sweep.hyperparameters import hyperparameter_requests
 from planner.sweep.ideas import idea_requests
@@ -19,10 +20,11 @@ from planner.sweep.optimal import Design
 from planner.sweep.prescription import WARMUP_STEPS, WEIGHT_DECAY, step_law
 from planner.sweep.request import Request
 from planner.sweep.scaling import scaling_requests
-from planner.sweep.setting import Setting, setting_of
+from planner.sweep.setting import Setting, Size, setting_of
 from planner.sweep.spec import Sweep
 
 CONTEXT_LENGTH = 4096
+SEQUENCES_STEP = 8  # batches are whole multiples of it: one sequence a chip of a node
 # What makes two runs the same run: everything that is trained, nothing of what it costs or why it was asked for.
 IDENTITY = (
     "study", "variant", "model", "n_layers", "d_model", "params_total", "params_active", "tokens", "batch_tokens",
@@ -120,16 +122,15 @@ def _ordered(runs: pd.DataFrame, sweep: Sweep) -> pd.DataFrame:
 
 
 def _complete(request: Request, setting: Setting) -> dict[str, object]:
-    size, model = request.size, request.size.model
+    """The row of one run: identity, what is trained and how, what it costs, what it is for."""
+    size = request.size
     prescribed = step_law(size.active_non_embedding, request.tokens)
-    sequences = max(1, round(prescribed.batch_tokens * request.batch_factor / CONTEXT_LENGTH / 8)) * 8
+    sequences = SEQUENCES_STEP * max(
+        1, round(prescribed.batch_tokens * request.batch_factor / CONTEXT_LENGTH / SEQUENCES_STEP)
+    )
     batch = sequences * CONTEXT_LENGTH
     steps = max(1, round(request.tokens / batch))
     tokens = steps * batch
-    flops = training_flops(size.active, tokens)
-    hours = setting.gpu_hours(size.active, tokens)
-    exploration = setting.sweep.file.exploration
-    experts = model.experts
     row: dict[str, object] = {
         "study": request.study,
         "group": setting.sweep.file.name,
@@ -137,15 +138,7 @@ def _complete(request: Request, setting: Setting) -> dict[str, object]:
         "stage": request.stage,
         "seed": request.seed,
         "status": "planned",
-        "model": model.name,
-        "params_total": size.count.total,
-        "params_active": size.count.active,
-        "params_non_embedding": size.count.non_embedding,
-        "params_active_non_embedding": int(size.active_non_embedding),
-        "tokens": tokens,
-        "tokens_per_param": tokens / size.active,
-        "flops": flops,
-        "flops_rule": RULE_6ND_ACTIVE,
+        **_counts(size, tokens),
         "steps": steps,
         "batch_tokens": batch,
         "lr_peak": float(f"{prescribed.lr_peak * request.lr_factor:.6g}"),
@@ -157,6 +150,30 @@ def _complete(request: Request, setting: Setting) -> dict[str, object]:
         "context_length": CONTEXT_LENGTH,
         "hyperparameter_source": prescribed.source,
         "hyperparameters_extrapolated": prescribed.extrapolated,
+        **_shape(size.model),
+        **_cost(size, tokens, setting),
+        "purpose": request.purpose,
+    }
+    return {"run_id": _run_id(row), **row}
+
+
+def _counts(size: Size, tokens: int) -> dict[str, object]:
+    return {
+        "model": size.model.name,
+        "params_total": size.count.total,
+        "params_active": size.count.active,
+        "params_non_embedding": size.count.non_embedding,
+        "params_active_non_embedding": int(size.active_non_embedding),
+        "tokens": tokens,
+        "tokens_per_param": tokens / size.active,
+        "flops": training_flops(size.active, tokens),
+        "flops_rule": RULE_6ND_ACTIVE,
+    }
+
+
+def _shape(model: Architecture) -> dict[str, object]:
+    experts = model.experts
+    return {
         "n_layers": model.n_layers,
         "d_model": model.d_model,
         "n_heads": model.n_heads,
@@ -169,15 +186,20 @@ def _complete(request: Request, setting: Setting) -> dict[str, object]:
         "n_shared_experts": experts.n_shared if experts else 0,
         "expert_d_ff": experts.d_ff if experts else 0,
         "n_dense_layers": experts.n_dense_layers if experts else model.n_layers,
+    }
+
+
+def _cost(size: Size, tokens: int, setting: Setting) -> dict[str, object]:
+    hours = setting.gpu_hours(size.active, tokens)
+    exploration = setting.sweep.file.exploration
+    return {
         "accelerator": setting.accelerator.name,
         "n_accelerators": accelerators_for(hours, setting.accelerator, exploration.count, exploration.max_days_per_run),
         "gpu_hours": hours,
         "gpu_hours_source": "modelled",
         "usd": hours * setting.usd_per_gpu_hour,
         "energy_kwh": energy_kwh(hours, setting.accelerator),
-        "purpose": request.purpose,
     }
-    return {"run_id": _run_id(row), **row}
 
 
 def _run_id(row: dict[str, object]) -> str:
