@@ -52,6 +52,7 @@ class Folder:
         self.command, self.inputs, self.seed, self.replace = command, dict(inputs), seed, replace
         self._written: dict[str, str] = {}
         self._stale: set[str] = set()
+        self._made: dict[str, Any] | None = None
 
     @classmethod
     def reopen(cls, path: str | Path) -> Folder:
@@ -59,6 +60,7 @@ class Folder:
         record = require_complete(path)
         folder = cls(path, record["command"], record["inputs"], seed=record["seed"])
         folder._written = dict(record["files"])
+        folder._made = record
         return folder
 
     def check(self) -> None:
@@ -80,7 +82,9 @@ class Folder:
         """Make the folder and note that it is being filled."""
         self.check()
         before = self._before()
-        self._stale = set(before["files"]) if before else set()
+        if before:  # remembered through a crash: what lies there, and what the forecast was
+            self._stale = {*before["files"], *before.get("stale", ())}
+            self._written = {name: digest for name, digest in before["files"].items() if name == FORECAST}
         self._provenance("started")
 
     def finish(self) -> None:
@@ -124,17 +128,23 @@ class Folder:
 
     def _provenance(self, state: str) -> None:
         now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-        record = {
-            "schema": SCHEMA,
-            "state": state,
-            "command": self.command,
-            "arguments": sys.argv[1:],
-            "planner": planner_version(),
-            "inputs": self.inputs,
-            "seed": self.seed,
-            "files": dict(sorted(self._written.items())),
-            "written": now,
-        }
+        files = dict(sorted(self._written.items()))
+        if self._made:  # a report written again does not change who made the rest
+            record = {**self._made, "files": files, "reported": now}
+        else:
+            record = {
+                "schema": SCHEMA,
+                "state": state,
+                "command": self.command,
+                "arguments": sys.argv[1:],
+                "planner": planner_version(),
+                "inputs": self.inputs,
+                "seed": self.seed,
+                "files": files,
+                "written": now,
+            }
+            if state == "started":
+                record["stale"] = sorted(self._stale)
         write_bytes(self.path / PROVENANCE, (to_json(record) + "\n").encode("utf-8"))
 
 

@@ -54,35 +54,38 @@ class _Outcome(NamedTuple):
 
 
 def assess_plan(
-    sweep: Sweep, *, worlds: int = 20, seed: int = 0, progress: Callable[[str], None] = lambda _: None
+    sweep: Sweep, *, worlds: int = 20, seed: int = 0, workers: int = 1, progress: Callable[[str], None] = lambda _: None
 ) -> list[DesignScore]:
     """The sweep's scaling study and its rivals, each trained and fitted in the same `worlds` hidden worlds.
 
     Worlds follow the coupled law with parameters spread as on public sweeps, so an error of form is not tested here.
-    The runs are fitted with the default recipe, as `planner run` does; same seed, same scores.
+    The runs are fitted with the default recipe, as `planner run` does; same seed, same scores. With several `workers`
+    (processes) the calling script must be importable, as for any process pool.
     """
     scores = []
     own = next(study.design for study in sweep.file.study if study.kind == "scaling")
     for design in (own, *(name for name in DESIGNS if name != own)):
         progress(design)
         plan = propose(_with_design(sweep, design))
-        runs = plan.runs[plan.runs["study"] == "scaling"]
+        runs = plan.runs
         job = partial(_in_world, runs, plan.setting.final_params.active, plan.setting.final.tokens, sweep.file.lab)
         drawn = [
             draw_world(seed + 1000 + index, [], noise=sweep.file.lab.noise, smallest_flops=float(runs["flops"].min()))
             for index in range(worlds)
         ]
-        with ProcessPoolExecutor(max_workers=2) as pool:
-            outcomes = list(pool.map(job, drawn))
+        if workers == 1:
+            outcomes = list(map(job, drawn))
+        else:
+            with ProcessPoolExecutor(max_workers=workers) as pool:
+                outcomes = list(pool.map(job, drawn))
         scores.append(_score(design, runs, outcomes, plan))
     return scores
 
 
 def _with_design(sweep: Sweep, design: str) -> Sweep:
-    studies = tuple(
-        study.model_copy(update={"design": design}) if study.kind == "scaling" else study for study in sweep.file.study
-    )
-    return replace(sweep, file=sweep.file.model_copy(update={"study": studies}))
+    """The sweep with nothing but its scaling study, under another design."""
+    only = next(study for study in sweep.file.study if study.kind == "scaling").model_copy(update={"design": design})
+    return replace(sweep, file=sweep.file.model_copy(update={"study": (only,), "idea": ()}))
 
 
 def _in_world(runs: pd.DataFrame, params: int, tokens: float, lab: Lab, world: World) -> _Outcome:

@@ -21,13 +21,15 @@ def assess(
     json: Json = False,
 ) -> None:
     """Before spending: the scaling study in many simulated worlds, beside a ladder at equal GPU-hours."""
+    import os
+
     from planner.assess.worlds import DESIGNS, LEVEL, assess_plan
     from planner.quantities import human
     from planner.sweep.spec import read_sweep
 
     question = read_sweep(sweep)
     with steps(DESIGNS) as progress:
-        scores = assess_plan(question, worlds=worlds, seed=seed, progress=progress)
+        scores = assess_plan(question, worlds=worlds, seed=seed, workers=os.cpu_count() or 1, progress=progress)
     if json:
         show_json({"worlds": worlds, "level": LEVEL, "designs": scores})
         return

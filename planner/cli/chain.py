@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ import pandas as pd
 
 from planner import store
 from planner.decisions.allocation import allocate
-from planner.decisions.gains import IdeaGain, compare
+from planner.decisions.gains import IdeaGain, Verdict, compare
 from planner.decisions.pairs import pairs_of
 from planner.errors import InputError
 from planner.fitting.fit import Fit, fit
@@ -21,11 +22,11 @@ from planner.fitting.tuning import TunedSetting, TuningRuns, tune
 from planner.lab.simulated import final_loss, run_plan
 from planner.lab.world import draw_world
 from planner.laws import find_law
-from planner.logs.reconcile import Imported, import_logs, read_plan
+from planner.logs.reconcile import import_logs, read_plan
 from planner.report.ledger import question_of
 from planner.report.page import write_report
 from planner.runs import Where, read_runs, sample_of
-from planner.runs.columns import Count, Status
+from planner.runs.columns import Count
 from planner.sweep.plan import Plan
 from planner.sweep.spec import Sweep
 
@@ -42,8 +43,6 @@ class Finished:
     """Where the chain ended: the folder, and what a summary needs."""
 
     folder: Path
-    plan: Plan
-    fit: Fit
     forecast: Prediction
     report: dict[str, Any]
 
@@ -57,18 +56,18 @@ def run_chain(plan: Plan, folder: store.Folder, progress: Callable[[str], None])
     folder.write_table(store.PLAN, plan.runs)
     _train(sweep, plan, folder)
     progress(STEPS[1])
-    imported = _import(plan, folder)
+    _import(plan, folder)
     progress(STEPS[2])
     law_fit = _fit(sweep, folder)
     progress(STEPS[3])
     forecast = _forecast(plan, law_fit, folder)
     progress(STEPS[4])
-    _decide(sweep, plan, imported, law_fit, folder)
-    _score(plan, law_fit, forecast, folder)
+    ideas = _decide(plan, law_fit, folder)
+    _score(plan, law_fit, forecast, ideas, folder)
     progress(STEPS[5])
     report = write_report(folder)
     folder.finish()
-    return Finished(folder.path, plan, law_fit, forecast, report)
+    return Finished(folder.path, forecast, report)
 
 
 def _train(sweep: Sweep, plan: Plan, folder: store.Folder) -> None:
@@ -85,11 +84,10 @@ def _train(sweep: Sweep, plan: Plan, folder: store.Folder) -> None:
     )
 
 
-def _import(plan: Plan, folder: store.Folder) -> Imported:
+def _import(plan: Plan, folder: store.Folder) -> None:
     written = read_plan(folder.path / store.PLAN)
     imported = import_logs(folder.path / store.LOGS, written, usd_per_gpu_hour=plan.setting.usd_per_gpu_hour)
     folder.write_table(store.RUNS, imported.frame)
-    return imported
 
 
 def _fit(sweep: Sweep, folder: store.Folder) -> Fit:
@@ -118,36 +116,49 @@ def _forecast(plan: Plan, law_fit: Fit, folder: store.Folder) -> Prediction:
     return forecast
 
 
-def _decide(sweep: Sweep, plan: Plan, imported: Imported, law_fit: Fit, folder: store.Folder) -> None:
-    final, kinds = plan.setting.final, {study.kind for study in sweep.file.study}
+def _decide(plan: Plan, law_fit: Fit, folder: store.Folder) -> list[IdeaGain]:
+    sweep, flops = plan.setting.sweep.file, plan.setting.final.flops
+    kinds = {study.kind for study in sweep.study}
     ideas: list[IdeaGain] = []
+    untested: list[str] = []
     if "ideas" in kinds:
-        expected = {idea.name: idea.expected_gain for idea in sweep.file.idea}
-        rows = imported.frame[imported.frame["study"] == "ideas"]
-        ideas = compare(pairs_of(rows, Count.ACTIVE, expected), law_fit.law, target_flops=final.flops)
-    tuned = _tuned(imported.frame, plan) if "hyperparameters" in kinds else None
-    choices = {"allocation": allocate(law_fit, flops=final.flops), "ideas": ideas, "tuning": tuned}
-    folder.write_json(store.CHOICES, choices)
+        table = read_runs(folder.path / store.RUNS, where=Where.parse("study=ideas"))
+        paired = pairs_of(table, Count.ACTIVE, {idea.name: idea.expected_gain for idea in sweep.idea})
+        ideas, untested = compare(paired.pairs, law_fit.law, target_flops=flops), paired.untested
+    tuned, why = _tuned(plan, folder) if "hyperparameters" in kinds else (None, "there was no such study")
+    folder.write_json(
+        store.CHOICES,
+        {
+            "allocation": allocate(law_fit, flops=flops),
+            "ideas": ideas,
+            "untested": untested,
+            "tuning": tuned,
+            "untuned_because": why,
+        },
+    )
+    return ideas
 
 
-def _tuned(frame: pd.DataFrame, plan: Plan) -> TunedSetting | None:
-    """The best settings of the final run; None when the grid shows no minimum (the report says so)."""
-    rows = frame[(frame["study"] == "hyperparameters") & (frame["status"] == Status.COMPLETED)]
+def _tuned(plan: Plan, folder: store.Folder) -> tuple[TunedSetting | None, str]:
+    """The best settings of the final run, or None and why."""
+    table = read_runs(folder.path / store.RUNS, where=Where.parse("study=hyperparameters,status=completed"))
     count = plan.setting.final_params
     body = float(count.active - count.embedding - count.head)
-    columns = {name: rows[name].to_numpy(float) for name in ("tokens", "lr_peak", "batch_tokens", "loss")}
-    runs = TuningRuns(params=rows["params_active_non_embedding"].to_numpy(float), **columns)
+    columns = {name: table.frame[name].to_numpy(float) for name in ("tokens", "lr_peak", "batch_tokens", "loss")}
+    runs = TuningRuns(params=table.frame["params_active_non_embedding"].to_numpy(float), **columns)
     try:
-        return tune(runs, params=body, tokens=plan.setting.final.tokens)
-    except InputError:
-        return None
+        return tune(runs, params=body, tokens=plan.setting.final.tokens), ""
+    except InputError as error:
+        return None, error.message
 
 
-def _score(plan: Plan, law_fit: Fit, forecast: Prediction, folder: store.Folder) -> None:
+def _score(plan: Plan, law_fit: Fit, forecast: Prediction, ideas: list[IdeaGain], folder: store.Folder) -> None:
     """The registered forecast against the lab's truth, which is read here for the first time."""
     truth = store.read_json(folder.path / store.TRUTH)
     actual = float(truth["final_loss"])
-    low, high = forecast.interval_run
+    below, above = forecast.interval_run
+    gains = truth["final_log_gains"]
+    intervals = [(idea.variant, *idea.interval) for idea in ideas]
     best = find_law(truth["law"])(**truth["world"]["law"]).optimum(plan.setting.final.flops)
     chosen = law_fit.law.optimum(plan.setting.final.flops)
     folder.write_json(
@@ -155,10 +166,13 @@ def _score(plan: Plan, law_fit: Fit, forecast: Prediction, folder: store.Folder)
         {
             "final_loss": actual,
             "relative_error": forecast.loss / actual - 1,
-            "inside_interval": low <= actual <= high,
+            "inside_interval": below <= actual <= above,
             "best_params": best.params,
             "chosen_params": chosen.params,
-            "final_log_gains": truth["final_log_gains"],
+            "promoted": sum(idea.decision is Verdict.PROMOTE for idea in ideas),
+            "promoted_that_help": sum(idea.decision is Verdict.PROMOTE and gains[idea.variant] > 0 for idea in ideas),
+            "gains_inside_interval": sum(low <= math.exp(gains[v]) <= high for v, low, high in intervals),
+            "ideas": len(ideas),
         },
     )
 

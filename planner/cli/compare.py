@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from planner.cli.output import Json, show_json, show_table
 from planner.cli.saved_fit import read_fit
 from planner.cli.table import Columns, RunsPath, WhereText, number, read_table
+
+if TYPE_CHECKING:
+    from planner.decisions.gains import IdeaGain
 
 
 def register(app: typer.Typer) -> None:
@@ -31,23 +34,33 @@ def compare(
     from planner.errors import InputError
 
     saved, table = read_fit(fit), read_table(runs, where, column)
-    for name in ("variant", "seed", "tokens", "loss", str(saved.count)):
-        if name not in table.frame:
-            raise InputError(f"{runs}: no column {name!r}", f"name it: --column theirs={name}")
     target = number("--flops", flops)
     if target <= 0:
         raise InputError(f"--flops {flops} is not above zero", "give the final run's compute: 3.3e24")
     if not 0 < level < 1:
         raise InputError(f"--level {level} is not between 0 and 1", "0.9 is the default")
-    ideas = measure(pairs_of(table.frame, saved.count), saved.law, target_flops=target, level=level)
+    paired = pairs_of(table, saved.count)
+    if paired.untested:
+        raise InputError(
+            f"{runs}: idea {paired.untested[0]!r} has no run beside a baseline run",
+            "run the baseline with the same size, tokens and seed, or leave the idea out: --where variant!=...",
+        )
+    ideas = measure(paired.pairs, saved.law, target_flops=target, level=level)
     if json:
         show_json({"ideas": ideas})
         return
-    show_table(
-        f"compute-equivalent gain at {target:.3g} FLOPs",
-        ("idea", "pairs", "tested", "gain", f"{level:.0%} from", "to", "P(gain > 1)", "decision"),
-        [
-            (idea.variant, str(idea.n_pairs), f"{idea.gain_tested:.3f}", f"{idea.gain:.3f}", f"{idea.interval[0]:.3f}",
-             f"{idea.interval[1]:.3f}", f"{idea.probability:.0%}", idea.decision) for idea in ideas
-        ],
-    )  # fmt: skip
+    header = ("idea", "pairs", "tested at", "gain there", "gain", f"{level:.0%} from", "to", "P(gain > 1)", "decision")
+    show_table(f"compute-equivalent gain at {target:.3g} FLOPs", header, [_row(idea) for idea in ideas])
+
+
+def _row(idea: IdeaGain) -> tuple[str, ...]:
+    gains = (idea.gain_tested, idea.gain, *idea.interval)
+    tested = f"{idea.flops_tested:.2e}"
+    return (
+        idea.variant,
+        str(idea.n_pairs),
+        tested,
+        *map("{:.3f}".format, gains),
+        f"{idea.probability:.0%}",
+        idea.decision,
+    )

@@ -49,6 +49,7 @@ def fit(
 ) -> None:
     """A law with intervals: the default recipe, or a named law as in the papers. Several groups: one fit each."""
     from planner import store
+    from planner.errors import InputError
     from planner.fitting.fit import fit as make_fit
     from planner.fitting.saved import fit_summary, fit_to_record
     from planner.runs import sample_of
@@ -58,11 +59,17 @@ def fit(
     recipe, wanted = parse_recipe(law, huber_delta, window), parse_count_name(count)
     table = read_table(runs, where, column)
     groups = [group] if group is not None else groups_of(table)
-    fits = [
-        make_fit(sample_of(table, count=wanted, group=name or None), recipe, level=level, seed=seed) for name in groups
-    ]
+    fits, refused = [], []
+    for name in groups:
+        try:
+            sample = sample_of(table, count=wanted, group=name or None)
+            fits.append(make_fit(sample, recipe, level=level, seed=seed))
+        except InputError as error:
+            refused.append(error)
+    if not fits:
+        raise refused[0]
     settings = {"law": law, "huber_delta": str(huber_delta), "count": str(count), "window": str(window), "where": str(where),
-                "group": str(group), "level": str(level)}  # fmt: skip
+                "group": str(group), "level": str(level), "column": str(column)}  # fmt: skip
     stem = Path(runs).name.partition(".")[0]
     folder = store.Folder(
         output or f"results/{stem}-fit", "fit", {"runs": table.sha256, **settings}, seed=seed, replace=True
@@ -73,11 +80,14 @@ def fit(
     folder.finish()
     records = [{**fit_summary(one), "fit": str(path)} for one, path in zip(fits, paths, strict=True)]
     if json:
-        show_json(records[0] if len(records) == 1 else {"fits": records})
+        told = [error.message for error in refused]
+        show_json({**records[0], "refused": told} if len(records) == 1 else {"fits": records, "refused": told})
         return
     _show_reading(table)
     for one, path in zip(fits, paths, strict=True):
         show_fit(one, path)
+    for refusal in refused:
+        say(f"not fitted: {refusal.message}")
 
 
 def _show_reading(table: RunTable) -> None:
@@ -99,10 +109,13 @@ def show_fit(fit: Fit, path: Path) -> None:
     say(title)
     show_table("", ("parameter", "value", f"{fit.level:.0%} from", "to"), rows)
     delta = "" if fit.delta == float("inf") else f" delta {fit.delta:.4g}"
-    say(f"{fit.objective}{delta}, sum over runs {fit.objective_value:.9g}; residual sd of ln loss {fit.scale:.3%}")
+    say(
+        f"{fit.objective}{delta}, sum over runs {fit.objective_value:.9g}; residual sd of ln loss {fit.uncertainty.scale:.3%}"
+    )
+    known = fit.uncertainty
     dropped = ", ".join(f"{number} {reason}" for reason, number in fit.dropped.items()) or "none"
     say(f"{fit.n_runs} runs fitted, {fit.n_windowed_out} outside the window of compute; dropped: {dropped}")
-    say(f"intervals: {fit.spread.value}{f', x{fit.inflation:.2f}' if fit.inflation > 1 else ''}")
+    say(f"intervals: {known.spread.value}{f', x{known.inflation:.2f}' if known.inflation > 1 else ''}")
     if fit.backtest:
         show_backtest(fit)
     say(f"{fit.outcome.value}")

@@ -63,7 +63,7 @@ def init(
     path = Path(f"{name}.toml")
     if path.exists():
         raise InputError(f"{path}: is there already", "choose another name: planner init NAME")
-    write_bytes(path, FIRST_SWEEP.format(name=name).replace("0.5x final", "0.5x final").encode("utf-8"))
+    write_bytes(path, FIRST_SWEEP.format(name=name).encode("utf-8"))
     if json:
         show_json({"sweep": str(path)})
     else:

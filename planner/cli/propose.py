@@ -85,9 +85,8 @@ def show_plan(sweep: Sweep, max_flops: float | None, *, as_json: bool, quiet: bo
     rows.append(("all", f"{len(plan.runs):,}", human(plan.flops), human(plan.gpu_hours, 4), dollars(plan.usd)))
     rows.append(("final run", "1", human(final.flops), human(final.gpu_hours, 4), dollars(final.usd)))
     show_table(sweep.file.question, ("study", "runs", "FLOPs", "GPU-hours", "dollars"), rows)
-    say(
-        f"exploration : final run = {plan.gpu_hours / final.gpu_hours:.2f} in GPU-hours, {plan.flops / final.flops:.2f} in FLOPs"
-    )
+    hours, flops = plan.gpu_hours / final.gpu_hours, plan.flops / final.flops
+    say(f"exploration : final run = {hours:.2f} in GPU-hours, {flops:.2f} in pretraining FLOPs")
     if plan.design:
         say(
             f"optimal design: expected sd of the final run's ln loss {plan.design.expected_sd:.2%}, variance within "

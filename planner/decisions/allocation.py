@@ -36,7 +36,7 @@ def allocate(fit: Fit, *, flops: float) -> Allocation:
     if not (math.isfinite(flops) and flops > 0):
         raise InputError(f"flops = {flops:g} is not above zero", "give the budget as a plain count: 3.3e24")
     best = fit.law.optimum(flops)
-    drawn = np.array([type(fit.law).from_theta(draw, fit.centre).optimum(flops) for draw in fit.draws])
+    drawn = np.array([type(fit.law).from_theta(draw, fit.centre).optimum(flops) for draw in fit.uncertainty.draws])
     expected = predict(fit, params=best.params, tokens=best.tokens)
     return Allocation(
         flops=flops,

@@ -11,10 +11,15 @@ from scipy.special import ndtr, ndtri
 
 from planner.decisions.drift import MEAN, covariance, posterior
 from planner.errors import InputError
+from planner.fitting.objective import MAD_TO_SD
 from planner.laws.centre import Array
 from planner.laws.law import Law
 
 PROMOTE, DROP = 0.8, 0.4  # on P(gain at target > 1): the futility rule that kept 75 % of the gain at 0.62x the cost
+FARTHEST = 3.0  # nats of compute that an idea may be worth: e^3 is a factor of 20
+ENOUGH = 3  # differences of pairs at one size before their spread is taken for that size's
+# n x variance of the median of n standard normal values (order statistics; pi/2 for many).
+MEDIAN_VARIANCE = {1: 1.0, 2: 1.0, 3: 1.346, 4: 1.193, 5: 1.434, 6: 1.288, 7: 1.473}
 SMALLEST_SD = 1e-4  # of ln loss of a pair: identical pairs are no proof of no noise
 
 
@@ -75,7 +80,7 @@ def compare(ideas: list[Pairs], law: Law, *, target_flops: float, level: float =
 def effective_compute(law: Law, params: Array, tokens: Array, log_ratio: Array) -> Array:
     """ln factor h of compute with ln L(N e^(h/2), D e^(h/2)) = ln L(N, D) + log_ratio; Newton on a monotone curve.
 
-    A ratio below the law's floor has no answer; there h is capped at +-3 nats.
+    A ratio below the law's floor has no answer; there h ends at +-3 nats.
     """
     h = np.zeros_like(log_ratio)
     goal = np.log(law(params, tokens)) + log_ratio
@@ -83,7 +88,7 @@ def effective_compute(law: Law, params: Array, tokens: Array, log_ratio: Array) 
         step = 1e-4
         at = np.log(law(params * np.exp(h / 2), tokens * np.exp(h / 2)))
         beyond = np.log(law(params * np.exp((h + step) / 2), tokens * np.exp((h + step) / 2)))
-        h = np.clip(h - np.clip((at - goal) * step / (beyond - at), -1, 1), -3, 3)
+        h = np.clip(h - np.clip((at - goal) * step / (beyond - at), -1, 1), -FARTHEST, FARTHEST)
     return h
 
 
@@ -98,19 +103,28 @@ def _at(idea: Pairs, cell: tuple[float, float]) -> Array:
 
 
 def _pair_variance(ideas: list[Pairs]) -> dict[tuple[float, float], float]:
-    """Variance of one pair's ln loss difference at each cell, pooled over ideas by median: mistuned runs do not count."""
-    pooled = {}
-    for cell in sorted({cell for idea in ideas for cell in _cells(idea)}):
-        spread = [difference - np.median(difference) for idea in ideas if (difference := _at(idea, cell)).size > 1]
-        freedom = sum(values.size - 1 for values in spread)
-        if freedom >= 3:
-            values = np.concatenate(spread)
-            sd = 1.4826 * float(np.median(np.abs(values))) * math.sqrt(values.size / freedom)
-            pooled[cell] = max(sd, SMALLEST_SD) ** 2
-    if not pooled:
+    """Variance of one pair's ln loss difference at each cell, pooled over ideas; cells with little to go by get the typical.
+
+    From the median absolute difference of two pairs of one idea, which a few broken runs do not move.
+    """
+    cells = sorted({cell for idea in ideas for cell in _cells(idea)})
+    apart = {cell: np.concatenate([_apart(_at(idea, cell)) for idea in ideas]) for cell in cells}
+    if not any(values.size for values in apart.values()):
         raise InputError("no idea has two pairs at one size", "add a second seed: the noise of a pair is unknown")
-    typical = float(np.median(list(pooled.values())))
-    return {cell: pooled.get(cell, typical) for cell in {cell for idea in ideas for cell in _cells(idea)}}
+    pooled = {cell: _variance(values) for cell, values in apart.items() if values.size >= ENOUGH}
+    typical = float(np.median(list(pooled.values()))) if pooled else _variance(np.concatenate(list(apart.values())))
+    return {cell: pooled.get(cell, typical) for cell in cells}
+
+
+def _apart(values: Array) -> Array:
+    """Absolute differences of every two values."""
+    first, second = np.triu_indices(values.size, k=1)
+    return np.abs(values[first] - values[second])
+
+
+def _variance(apart: Array) -> float:
+    sd = MAD_TO_SD * float(np.median(apart)) / math.sqrt(2)
+    return max(sd, SMALLEST_SD) ** 2
 
 
 def _gain(
@@ -119,11 +133,17 @@ def _gain(
     cells = _cells(idea)
     params, tokens = np.array(cells).T
     difference = np.array([float(np.median(_at(idea, cell))) for cell in cells])
-    # The median of n normal values has pi/2 times the variance of the mean; for one or two they are the same.
     size = np.array([_at(idea, cell).size for cell in cells])
-    waste = np.where(size > 2, math.pi / 2, 1.0)
+    waste = np.array([MEDIAN_VARIANCE.get(int(number), math.pi / 2) for number in size])
     sd = np.sqrt(np.array([pooled[cell] for cell in cells]) * waste / size)
     seen = effective_compute(law, params, tokens, difference)
+    far = np.abs(seen) >= FARTHEST
+    if far.any():
+        raise InputError(
+            f"idea {idea.variant!r}: its loss differs by {math.expm1(difference[far][0]):+.0%} from the baseline's at "
+            f"{params[far][0]:.3g} params: no compute makes up for that",
+            "compare runs of one evaluation set, unit and tokenizer",
+        )
     slope = (effective_compute(law, params, tokens, difference + 1e-4) - seen) / 1e-4
     log_flops = np.log(np.append(6 * params * tokens, target_flops))
     mean = MEAN if idea.expected_gain is None else math.log(idea.expected_gain)

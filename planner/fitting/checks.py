@@ -117,24 +117,33 @@ def judge(sample: Sample, fitted: Estimate) -> tuple[Finding, ...]:
         findings.append(
             _warn("no-trend", "loss does not fall with compute: the largest runs are no better than the smallest",
                   "check the columns: no extrapolation means anything here"))  # fmt: skip
+    if fitted.window_refused:
+        findings.append(Finding("window", Severity.NOTE, "the window of compute held too few runs: all were used", ""))
     findings += [Finding("runs", Severity.NOTE, note, "") for note in sample.notes]
     return tuple(findings)
 
 
 def judge_backtest(rows: Sequence[BacktestRow], level: float) -> tuple[Finding, ...]:
     """A warning when the sweep's own backtest shows its intervals to be too narrow."""
-    for row in rows:
-        if failed(row, level):
-            return (
-                _warn("backtest", f"from {row.kappa:g}x the compute only {row.coverage:.0%} of {row.n} hidden runs fell inside "
-                      f"their {level:.0%} interval", "trust no extrapolation further than that; look for a cause"),
-            )  # fmt: skip
-    return ()
+    limit = failed_from(rows, level)
+    if limit is None:
+        return ()
+    beyond = [row for row in rows if row.kappa >= limit]
+    held, hidden = sum(row.coverage * row.n for row in beyond), sum(row.n for row in beyond)
+    return (
+        _warn("backtest", f"from {limit:g}x the compute only {held / hidden:.0%} of {hidden} hidden runs fell inside their "
+              f"{level:.0%} interval", "trust no extrapolation further than that; look for a cause"),
+    )  # fmt: skip
 
 
-def failed(row: BacktestRow, level: float) -> bool:
-    """Whether the intervals of a band held less than half as often as they promise."""
-    return row.n >= FEW and row.coverage < level / 2
+def failed_from(rows: Sequence[BacktestRow], level: float) -> float | None:
+    """The lowest kappa from which the backtest's intervals held less than half as often as they promise, or None."""
+    for first, row in enumerate(rows):
+        beyond = rows[first:]
+        hidden = sum(other.n for other in beyond)
+        if hidden >= FEW and sum(other.coverage * other.n for other in beyond) < hidden * level / 2:
+            return row.kappa
+    return None
 
 
 def _falls(sample: Sample) -> bool:

@@ -19,12 +19,16 @@ SMALLEST_DF = 3.0  # a t interval with fewer has no finite variance
 
 @dataclass(frozen=True)
 class Estimate:
-    """The optimum, the covariance of theta `(p, p)`, the degrees of freedom, and which runs the window kept."""
+    """The optimum, the covariance of theta `(p, p)`, the degrees of freedom, and which runs the window kept.
+
+    `window_refused` says that the window would have left too few, so that it was not applied.
+    """
 
     solution: Solution
     covariance: Array
     df: float
     kept: NDArray[np.bool_]
+    window_refused: bool
 
     def predict(self, params: Array, tokens: Array) -> tuple[Array, Array]:
         """ln loss at raw counts and its standard deviation (of the mean, noise left out), shapes `(m,)`."""
@@ -55,7 +59,8 @@ def estimate(sample: Sample, recipe: Recipe) -> Estimate:
     if prior is not None:
         H = H + np.diag(1 / prior.sd**2)
     df = max(loss.size - solution.theta.size, SMALLEST_DF)
-    return Estimate(solution, np.linalg.pinv(H, hermitian=True), df, kept)
+    refused = recipe.window is not None and bool(kept.all() and sample.flops.min() < sample.flops.max() / recipe.window)
+    return Estimate(solution, np.linalg.pinv(H, hermitian=True), df, kept, refused)
 
 
 def t_quantile(level: float, df: float) -> float:

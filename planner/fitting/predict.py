@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from planner.errors import InputError
-from planner.fitting.backtest import BEYOND
 from planner.fitting.fit import Fit
-from planner.fitting.recipe import Spread
 from planner.laws.centre import Array
+
+LEAST, MOST = 1.0, 1e30  # params or tokens that anybody could mean
 
 
 @dataclass(frozen=True)
@@ -36,23 +36,26 @@ class Prediction:
 def predict(fit: Fit, *, params: float, tokens: float) -> Prediction:
     """Predicted loss at raw counts; `params` is the count that the fit was made on."""
     for name, value in (("params", params), ("tokens", tokens)):
-        if not (math.isfinite(value) and value > 0):
-            raise InputError(f"{name} = {value:g} is not above zero", f"give {name} as a plain count: 37B, 14.8T")
-    log_loss, deviations = _log_loss(fit, params, tokens)
-    low, high = fit.log_spread(deviations)
-    loss = math.exp(log_loss)
-    ratio = 6 * params * tokens / fit.reach.flops
+        if not LEAST <= value <= MOST:
+            raise InputError(
+                f"{name} = {value:g} is not between {LEAST:g} and {MOST:g}", "give a plain count: 37B, 14.8T"
+            )
+    n, d = fit.centre.coordinates(np.array([params]), np.array([tokens]))
+    law = type(fit.law)
+    loss = math.exp(float(law.gradient(fit.theta, n, d)[0][0, 0]))
+    mean = fit.uncertainty.mean(law, fit.theta, n, d, fit.level)
+    run = fit.uncertainty.one_run(law, fit.theta, n, d, fit.level)
     supported, reason = support(fit, params, tokens)
     return Prediction(
         params=params,
         tokens=tokens,
         loss=loss,
-        interval_mean=(loss * math.exp(low), loss * math.exp(high)),
-        interval_run=(loss * math.exp(-math.hypot(low, fit.noise)), loss * math.exp(math.hypot(high, fit.noise))),
+        interval_mean=(loss * math.exp(mean[0][0]), loss * math.exp(mean[1][0])),
+        interval_run=(loss * math.exp(run[0][0]), loss * math.exp(run[1][0])),
         level=fit.level,
         supported=supported,
         reason=reason,
-        compute_ratio=ratio,
+        compute_ratio=6 * params * tokens / fit.reach.flops,
     )
 
 
@@ -65,25 +68,13 @@ def predict_curve(fit: Fit, params: Array, tokens: Array) -> tuple[Array, Array,
 
 def support(fit: Fit, params: float, tokens: float) -> tuple[bool, str]:
     """Whether the sweep could test itself this far out, and a sentence."""
-    ratio = 6 * params * tokens / fit.reach.flops
-    limit = BEYOND * fit.reach.kappa
+    ratio, limit = 6 * params * tokens / fit.reach.flops, fit.reach.limit
     if ratio > limit:
         return False, (
-            f"compute is {ratio:.3g}x the largest fitted run; this sweep's backtest holds to {fit.reach.kappa:.3g}x, "
-            f"which supports up to {limit:.3g}x"
+            f"compute is {ratio:.3g}x the largest fitted run; this sweep's own backtest supports up to {limit:.3g}x"
         )
     low, high = fit.reach.tokens_per_param
     per_param = tokens / params
     if not low / 3 <= per_param <= high * 3:
         return False, f"{per_param:.3g} tokens per parameter lies far outside the fitted {low:.3g} to {high:.3g}"
     return True, f"compute is {ratio:.3g}x the largest fitted run, within the {limit:.3g}x that the backtest supports"
-
-
-def _log_loss(fit: Fit, params: float, tokens: float) -> tuple[float, Array]:
-    n, d = fit.centre.coordinates(np.array([params]), np.array([tokens]))
-    law = type(fit.law)
-    f, J = law.gradient(fit.theta, n, d)
-    point = float(f[0, 0])
-    if fit.spread is Spread.LAPLACE:  # the normal approximation is in ln loss, as it was calibrated
-        return point, (fit.draws - fit.theta) @ J[0, :, 0]
-    return point, law.gradient(fit.draws, n, d)[0][:, 0] - point

@@ -11,6 +11,7 @@ from planner.errors import InputError
 from planner.fitting.backtest_row import BacktestRow
 from planner.fitting.checks import Finding, Severity
 from planner.fitting.fit import Fit, Outcome, Reach
+from planner.fitting.interval import Uncertainty
 from planner.fitting.recipe import Spread
 from planner.laws import find_law
 from planner.laws.centre import Centre
@@ -42,9 +43,9 @@ def fit_summary(fit: Fit) -> dict[str, Any]:
         "dropped": fit.dropped,
         "checks": fit.findings,
         "backtest": fit.backtest,
-        "interval_method": fit.spread.value,
-        "inflation": fit.inflation,
-        "residual_sd": fit.scale,
+        "interval_method": fit.uncertainty.spread.value,
+        "inflation": fit.uncertainty.inflation,
+        "residual_sd": fit.uncertainty.scale,
     }
 
 
@@ -55,10 +56,11 @@ def fit_to_record(fit: Fit) -> dict[str, Any]:
         **fit_summary(fit),
         "theta": fit.theta,
         "centre": fit.centre,
-        "df": fit.df,
+        "df": fit.uncertainty.df,
         "reach": fit.reach,
         "data_sha256": fit.data_sha256,
-        "draws": fit.draws,
+        "covariance": fit.uncertainty.covariance,
+        "draws": fit.uncertainty.draws,
     }
 
 
@@ -98,10 +100,14 @@ def _fit(record: dict[str, Any]) -> Fit:
         loss_unit=str(record["loss_unit"]),
         theta=theta,
         centre=centre,
-        draws=np.array(record["draws"], float),
-        inflation=float(record["inflation"]),
-        scale=float(record["residual_sd"]),
-        df=float(record["df"]),
+        uncertainty=Uncertainty(
+            spread=Spread(record["interval_method"]),
+            covariance=np.array(record["covariance"], float),
+            draws=np.array(record["draws"], float),
+            scale=float(record["residual_sd"]),
+            df=float(record["df"]),
+            inflation=float(record["inflation"]),
+        ),
         level=float(record["level"]),
         objective=str(objective["name"]),
         delta=math.inf if objective["delta"] is None else float(objective["delta"]),
@@ -114,8 +120,8 @@ def _fit(record: dict[str, Any]) -> Fit:
             flops=float(reach["flops"]),
             tokens_per_param=(float(reach["tokens_per_param"][0]), float(reach["tokens_per_param"][1])),
             kappa=float(reach["kappa"]),
+            limit=float(reach["limit"]),
         ),
-        spread=Spread(record["interval_method"]),
         findings=tuple(
             Finding(item["name"], Severity(item["severity"]), item["sentence"], item["remedy"])
             for item in record["checks"]
@@ -127,15 +133,16 @@ def _fit(record: dict[str, Any]) -> Fit:
 
 def _sound(made: Fit) -> bool:
     """Whether the numbers are ones that a fit can have: shapes, ranges, nothing that is not finite."""
-    law = type(made.law)
-    numbers = [made.inflation, made.scale, made.df, made.objective_value, made.reach.flops, made.reach.kappa]
+    known, p = made.uncertainty, made.theta.size
+    numbers = [known.inflation, known.scale, known.df, made.objective_value, made.reach.flops, made.reach.kappa]
     return (
-        made.draws.ndim == 2
-        and made.draws.shape[1:] == law.lower.shape
-        and len(made.draws) > 0
-        and bool(np.isfinite(made.draws).all())
-        and all(map(math.isfinite, [*numbers, *vars(made.law).values()]))
-        and made.inflation >= 1
-        and min(made.scale, made.df, made.reach.flops, made.reach.kappa) > 0
+        known.draws.ndim == 2
+        and known.draws.shape[1:] == (p,)
+        and len(known.draws) > 0
+        and known.covariance.shape == (p, p)
+        and bool(np.isfinite(known.draws).all() and np.isfinite(known.covariance).all())
+        and all(map(math.isfinite, [*numbers, made.reach.limit, *vars(made.law).values()]))
+        and known.inflation >= 1
+        and min(known.scale, known.df, made.reach.flops, made.reach.kappa, made.reach.limit) > 0
         and 0 < made.level < 1
     )

@@ -9,7 +9,7 @@ import numpy as np
 
 from planner.errors import InputError
 from planner.fitting.estimate import t_quantile
-from planner.fitting.objective import MAD_TO_SD
+from planner.fitting.objective import MAD_TO_SD, TUNING
 from planner.laws.centre import Array
 
 ROUNDS = 20  # of re-weighting against mistuned and broken runs
@@ -121,7 +121,7 @@ def _huber_regression(design: Array, target: Array) -> tuple[Array, Array, float
         residual = target - design @ solution
         freedom = target.size / max(target.size - design.shape[1], 1)
         scale = max(MAD_TO_SD * float(np.median(np.abs(residual))) * math.sqrt(freedom), 1e-9)
-        weight = np.minimum(1.0, 1.345 * scale / np.maximum(np.abs(residual), 1e-300))
+        weight = np.minimum(1.0, TUNING * scale / np.maximum(np.abs(residual), 1e-300))
     information = (design * weight[:, None]).T @ design
     return np.asarray(solution, float), np.asarray(np.linalg.pinv(information, hermitian=True) * scale**2, float), scale
 

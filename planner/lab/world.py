@@ -8,13 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import ndtri
 
+from planner.decisions.drift import NULL_MEAN, NULL_SD, SHARED, SLOPE, USEFUL_MEAN, USEFUL_SHARE
 from planner.laws import Coupled
+from planner.sweep.optimal import seed_noise
 from planner.sweep.prescription import step_law
 
 # Second derivatives of ln loss in ln rate, ln batch and across: quadratic fits to the public Step Law sweep
 # (17 cells of size and data at up to 1.1B; medians, arXiv 2503.04715).
 RATE_CURVATURE, BATCH_CURVATURE, CROSS_CURVATURE = 0.0127, 0.0122, -0.005
-SHARED = 0.5  # of the noise variance lies in what paired runs have in common: data order, initialisation
 DIVERGENT_RATE = 4.0  # times the best rate: above it most runs diverge
 DIVERGES_TOO_FAST = 0.8  # of those runs
 BROKEN = 0.015  # typical excess of ln loss of a run with a mistake in it
@@ -65,7 +66,7 @@ class World:
 
     def noise_sd(self, params: float) -> float:
         """Sd of ln loss between seeds; larger models vary less."""
-        return float(self.noise * (1e9 / params) ** 0.22)
+        return float(seed_noise(np.array(params), self.noise))
 
     def seed_noise(self, run_id: str, params: float, pair: tuple[object, ...]) -> float:
         """Noise of ln loss: one part of its own, one that runs of the same `pair` share."""
@@ -96,8 +97,8 @@ def draw_world(seed: int, ideas: list[tuple[str, float | None]], *, noise: float
         if expected is not None:
             level = np.log(expected) + 0.05 * own.normal()
         else:
-            level = own.exponential(0.12) if own.random() < 0.25 else own.normal(-0.03, 0.05)
-        gains[name] = (float(level), float(0.007 * own.normal()))
+            level = own.exponential(USEFUL_MEAN) if own.random() < USEFUL_SHARE else own.normal(NULL_MEAN, NULL_SD)
+        gains[name] = (float(level), float(SLOPE * own.normal()))
     rate, batch = (tuple(float(value) for value in row) for row in shifts)
     return World(seed, law, rate, batch, gains, noise, smallest_flops)  # type: ignore[arg-type]
 

@@ -18,7 +18,7 @@ class Optimum(NamedTuple):
 
 
 class Published(NamedTuple):
-    """Coefficients from a paper, with their source and the counts they speak of."""
+    """Coefficients from a paper, with their source."""
 
     source: str
     values: dict[str, float]

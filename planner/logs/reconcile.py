@@ -47,7 +47,7 @@ def import_logs(logs: str | Path, plan: pd.DataFrame, *, usd_per_gpu_hour: float
     seen = table.frame
     for name in ("run_id", "status", "loss", "tokens", "gpu_hours"):
         if name not in seen:
-            raise InputError(f"{logs}: no column {name!r}", "log it, or name it with --column theirs=ours")
+            raise InputError(f"{logs}: no column {name!r}", "log it under this name")
     for name in ("tokens", "gpu_hours"):
         bad = ~(np.isfinite(_numeric(logs, seen, name)) & (seen[name] >= 0))
         if bad.any():
@@ -122,6 +122,7 @@ def _joined(plan: pd.DataFrame, seen: pd.DataFrame, usd_per_gpu_hour: float) -> 
     frame["tokens_per_param"] = frame["tokens"] / frame["params_active"]
     frame["is_final"] = (frame["status"] == Status.COMPLETED).map({True: "true", False: "false"})
     frame["loss"] = measured["loss"]
-    frame["loss_unit"] = DEFAULT_LOSS_UNIT
+    logged_unit = measured["loss_unit"] if "loss_unit" in measured else pd.Series("", index=measured.index)
+    frame["loss_unit"] = logged_unit.fillna("").replace("", DEFAULT_LOSS_UNIT)
     frame["loss_name"] = measured.get("loss_name", "")
     return frame

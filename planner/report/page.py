@@ -13,6 +13,7 @@ from markupsafe import Markup
 from planner import store
 from planner.fitting.fit import Fit
 from planner.fitting.predict import Prediction
+from planner.fitting.recipe import UNSEEN_COVERAGE
 from planner.fitting.saved import fit_from_record, fit_summary
 from planner.quantities import dollars, human, percent
 from planner.report.figures import cost_figure, ideas_figure, law_figure, plane_figure
@@ -55,44 +56,57 @@ def write_report(folder: store.Folder) -> dict[str, Any]:
 
 def caveats(found: Findings) -> list[str]:
     """What the numbers rest on, as sentences."""
-    question, fit, forecast = found.question, found.fit, found.prediction
-    active = question["final"]["params_active"]
-    lines = []
-    if question["lab"] == "simulated":
+    return [*_caveats_of_the_lab(found), *_caveats_of_the_forecast(found), *_caveats_of_the_cost(found)]
+
+
+def _caveats_of_the_lab(found: Findings) -> list[str]:
+    final, lines = found.question["final"], []
+    if found.question["lab"] == "simulated":
         lines.append(
-            "No model was trained: the losses come from a simulated lab with a hidden law. The plan and its cost are "
-            "real, the losses and the gains of ideas are an exercise of the method."
+            "No model was trained: the losses come from a simulated lab. The counts and prices of the plan do not depend on "
+            "it; the losses, the forecast and the gains of ideas are an exercise of the method."
         )
-    if question["final"]["params_total"] != active:
         lines.append(
-            f"Mixture of experts: one law in active parameters ({human(active)} of "
-            f"{human(question['final']['params_total'])} in all) is assumed to hold from the small runs to the final one, "
-            "at matched sparsity (experts in all and per token). Small models carry relatively more embedding."
+            "The hidden law has the form that is fitted, and ideas are drawn from the pool that the decisions assume: that "
+            "the forecast held says nothing of an error of form, which is the larger risk on real sweeps."
         )
-    lines.append(
+    if final["params_total"] != final["params_active"]:
+        lines.append(
+            f"Mixture of experts: one law in active parameters ({human(final['params_active'])} of "
+            f"{human(final['params_total'])} in all) is assumed to hold from the small runs to the final one, at matched "
+            "sparsity (experts in all and per token). Small models carry relatively more embedding."
+        )
+    return lines
+
+
+def _caveats_of_the_forecast(found: Findings) -> list[str]:
+    fit, forecast, runs = found.fit, found.prediction, found.runs
+    unseen = ", ".join(f"{percent(share, 0)} at {kappa}x" for kappa, share in UNSEEN_COVERAGE.items())
+    extrapolated = int((runs["hyperparameters_extrapolated"].astype(str).str.lower() == "true").sum())
+    return [
         f"The forecast extrapolates {forecast.compute_ratio:.0f}x in compute, "
-        f"{forecast.params / found.runs['params_active'].max():.1f}x in size and "
-        f"{forecast.tokens / found.runs['tokens'].max():.1f}x in data. {_sentence(forecast.reason)}"
-    )
-    lines.append(
-        f"Intervals are nominal {fit.level:.0%}. On public sweeps that this recipe was not tuned on they covered 86 %, 65 % "
-        "and 60 % at 3, 10 and 30x the compute: read them as optimistic."
-    )
-    lines.append(
+        f"{forecast.params / runs['params_active'].max():.1f}x in size and "
+        f"{forecast.tokens / runs['tokens'].max():.1f}x in data. {_sentence(forecast.reason)}",
+        f"Intervals are nominal {fit.level:.0%}. On public sweeps that this recipe was not tuned on, nominal 90% intervals "
+        f"covered {unseen} of the compute: read them as optimistic.",
+        f"Learning rates and batches follow Step Law (arXiv 2503.04715); {extrapolated:,} of {len(runs):,} runs lie beyond "
+        "the sizes and data it was calibrated on.",
+    ]
+
+
+def _caveats_of_the_cost(found: Findings) -> list[str]:
+    question = found.question
+    lines = [
         f"Hours of the small runs are modelled at {percent(question['utilisation']['fraction'], 1)} of the BF16 peak, "
-        f"{question['utilisation']['source']}; small models on few chips may reach more or less."
-    )
-    lines.append(
-        "Learning rates and batches follow Step Law (arXiv 2503.04715), mostly beyond the range it was calibrated on."
-    )
-    lines.append(
+        f"{question['utilisation']['source']}; small models on few chips may reach more or less.",
         f"Rent of ${question['final']['usd_per_gpu_hour']:g} per hour is taken from {question['price_source']}; owning a "
-        "cluster, staff, data and failed hardware are not in it."
-    )
-    lines.append(
-        "Failed and diverged runs are paid for and not repeated. Every idea is assumed to run at every rung: gates that "
-        "stop hopeless ideas early would cost less."
-    )
+        "cluster, staff, data and failed hardware are not in it.",
+        "Failed and diverged runs are paid for and not repeated.",
+    ]
+    if found.choices["ideas"]:
+        lines.append(
+            "Every idea runs on every rung that the budget pays: gates that stop hopeless ideas would cost less."
+        )
     return lines
 
 
@@ -124,10 +138,12 @@ def _summary(found: Findings) -> dict[str, Any]:
         "by_size": {name: asdict(amounts) for name, amounts in found.ledger.by_size.items()},
         "by_status": {name: asdict(amounts) for name, amounts in found.ledger.by_status.items()},
         "forecast": found.forecast,
-        "fit": {**fit_summary(found.fit), "dropped": found.fit.dropped},
+        "fit": fit_summary(found.fit),
         "allocation": found.choices["allocation"],
         "tuning": found.choices["tuning"],
+        "untuned_because": found.choices["untuned_because"],
         "ideas": ideas,
+        "untested": found.choices["untested"],
         "decisions": {name: sum(idea["decision"] == name for idea in ideas) for name in ("promote", "hold", "drop")},
         "score": found.score,
         "unfinished": int((found.runs["status"] != Status.COMPLETED).sum()),

@@ -42,7 +42,7 @@ ALIASES = {
     "c": "flops", "budget": "flops", "training flop": "flops", "training_flops": "flops",
     "val_loss": "loss", "lm_loss": "loss", "eval/loss": "loss", "final_loss": "loss", "test_loss": "loss",
     "lr": "lr_peak", "peak_lr": "lr_peak", "learning_rate": "lr_peak",
-    "batch_size": "batch_tokens", "global_batch_tokens": "batch_tokens",
+    "global_batch_tokens": "batch_tokens",
     "n_no_emb": "params_non_embedding", "params_no_embed": "params_non_embedding",
     "unique_tokens": "tokens_unique", "id": "run_id", "run": "run_id", "state": "status", "eval_set": "loss_name",
 }  # fmt: skip

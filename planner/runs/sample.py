@@ -101,10 +101,10 @@ def sample_of(table: RunTable, *, count: Count | None = None, group: str | None 
             there = ", ".join(filter(None, groups_of(table))) or "there is no column 'group'"
             raise InputError(f"{table.source}: no group {group!r}", f"groups: {short(there, 200)}")
         frame = frame[frame["group"].astype(str) == group]
-    frame, dropped = _finished(table, frame)
-    _unmixed(table, frame)
+    frame, dropped = finished_rows(table, frame, variants=False)
+    require_unmixed(table, frame)
     for name in (str(chosen), "tokens", "loss"):
-        _positive(table, frame, name)
+        require_positive(table, frame, name)
     unit = str(frame["loss_unit"].iloc[0]) if "loss_unit" in frame else DEFAULT_LOSS_UNIT
     return Sample(
         params=frame[chosen].to_numpy(float),
@@ -123,7 +123,8 @@ def _columns(table: RunTable) -> str:
     return short(f"columns: {', '.join(str(name) for name in table.frame if name != 'line')}", 200)
 
 
-def _finished(table: RunTable, frame: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, int]]:
+def finished_rows(table: RunTable, frame: pd.DataFrame, *, variants: bool) -> tuple[pd.DataFrame, dict[str, int]]:
+    """Completed, final rows (without `variants`: baseline rows only), and how many were dropped by reason."""
     dropped: dict[str, int] = {}
 
     def drop(keep: pd.Series, reasons: pd.Series) -> None:
@@ -138,7 +139,7 @@ def _finished(table: RunTable, frame: pd.DataFrame) -> tuple[pd.DataFrame, dict[
     if "is_final" in frame:
         final = frame["is_final"].astype(str).str.strip().str.lower().isin(TRUE)
         drop(final, pd.Series("not final", index=frame.index))
-    if "variant" in frame and (frame["variant"] == BASELINE).any():
+    if not variants and "variant" in frame and (frame["variant"] == BASELINE).any():
         drop(frame["variant"] == BASELINE, pd.Series("variant", index=frame.index))
     if frame.empty:
         told = ", ".join(f"{number} {reason}" for reason, number in dropped.items())
@@ -148,14 +149,16 @@ def _finished(table: RunTable, frame: pd.DataFrame) -> tuple[pd.DataFrame, dict[
     return frame, dropped
 
 
-def _unmixed(table: RunTable, frame: pd.DataFrame) -> None:
+def require_unmixed(table: RunTable, frame: pd.DataFrame) -> None:
+    """Refuse rows whose losses or FLOPs were measured in different ways."""
     for name in ("loss_name", "loss_unit", "flops_rule"):
         if name in frame and frame[name].nunique() > 1:
             listed = ", ".join(map(repr, sorted(frame[name].astype(str).unique())[:4]))
             raise InputError(f"{table.source}: runs differ in {name}: {listed}", f"pick one: --where {name}=...")
 
 
-def _positive(table: RunTable, frame: pd.DataFrame, name: str) -> None:
+def require_positive(table: RunTable, frame: pd.DataFrame, name: str) -> None:
+    """Refuse a number that is missing, zero, negative or infinite, with its line."""
     values = frame[name].to_numpy(float)
     bad = ~(np.isfinite(values) & (values > 0))
     if bad.any():

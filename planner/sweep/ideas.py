@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from planner.decisions.drift import covariance, posterior
+from planner.decisions.drift import SHARED, covariance, posterior
 from planner.errors import InputError
 from planner.laws import Chinchilla
 from planner.laws.centre import Array
@@ -12,14 +12,13 @@ from planner.sweep.optimal import seed_noise
 from planner.sweep.request import Request, require_few
 from planner.sweep.setting import Setting, Size
 
-SHARED = 0.5  # assumed correlation of the noise of two runs with the same data order and initialisation
-SMALLEST_PAIRS = 2  # on each rung: the noise of a pair must be seen
+SMALLEST_PAIRS = 3  # on each rung: the noise of a pair must be seen, and one broken run be outvoted
 
 
 def idea_requests(setting: Setting, budget: float) -> list[Request]:
     """Pairs on four rungs: the smallest, middle and largest size with least data, the largest with most.
 
-    After two pairs on every rung, pairs go one by one where they lower the variance of ln gain at the final run most
+    After three pairs on every rung, pairs go one by one where they lower the variance of ln gain at the final run most
     per hour. Every idea and the baseline get the same runs.
     """
     names = ["baseline", *(idea.name for idea in setting.sweep.file.idea)]
@@ -28,7 +27,7 @@ def idea_requests(setting: Setting, budget: float) -> list[Request]:
     least = SMALLEST_PAIRS * float(cost[0])
     if least > budget:
         raise InputError(
-            f"{len(names) - 1} ideas on {budget:.4g} GPU-hours: not even two pairs each at the smallest size",
+            f"{len(names) - 1} ideas on {budget:.4g} GPU-hours: not even three pairs each at the smallest size",
             f"that takes {least:.4g} GPU-hours: raise the budget, or test {max(0, int(budget / least * len(names)) - 1)} ideas",
         )
     pairs = _pairs(setting, rungs, cost, budget)
@@ -56,7 +55,7 @@ def _pairs(setting: Setting, rungs: list[tuple[Size, float]], cost: Array, budge
     one = pair_variance(params, tokens)
     pairs = np.zeros(cost.size, int)
     left = budget
-    for rung in range(cost.size):  # cheapest first; a rung that cannot have its two pairs has none
+    for rung in range(cost.size):  # cheapest first; a rung that cannot have its three pairs has none
         if SMALLEST_PAIRS * cost[rung] <= left:
             pairs[rung] = SMALLEST_PAIRS
             left -= SMALLEST_PAIRS * float(cost[rung])

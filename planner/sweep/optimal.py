@@ -10,10 +10,13 @@ from scipy.special import ndtri
 from planner.laws import Coupled
 from planner.laws.centre import Array, Centre
 
-# What is assumed before any run: exponents, coupling and amplitudes as on public sweeps, wide.
-PRIOR_MEAN = np.array([np.log(1.75), np.log(0.36), np.log(0.30), 0.34, 0.34, -0.5])
+# What is assumed before any run: ln E, ln of both terms at 1B parameters and 20B tokens, alpha, beta, ln k. The weak prior
+# (wide, so that it hardly helps the runs) and the spread of laws that the design must suit (as public fits spread).
+PRIOR_MEAN = np.array([np.log(1.75), np.log(0.36), np.log(0.36), 0.34, 0.34, -0.5])
 PRIOR_SD = np.array([0.35, 1.0, 1.0, 0.12, 0.12, 0.3])
+LAW_SD = np.array([0.1, 0.5, 0.5, 0.08, 0.08, 0.3])
 DRAWS = 8
+SEED_NOISE = 0.003  # sd of ln loss between seeds at 1B parameters: assumed, on the safe side of public replicates
 MODEL_ERROR = 3e-4  # sd of ln loss per nat of compute to the target: what no replicate can buy down
 CERTIFICATE = 0.01  # relative gap at which the design counts as optimal
 RATE, LIMIT, SMALLEST_SHARE = 0.6, 3000, 1e-10
@@ -23,8 +26,8 @@ RATE, LIMIT, SMALLEST_SHARE = 0.6, 3000, 1e-10
 class Design:
     """Runs per cell `(n_cells,)`, the expected sd of ln loss at the target, and the certificate.
 
-    `gap` bounds how far (relatively) the variance of the unrounded design lies above the best possible one
-    (general equivalence theorem, Kiefer and Wolfowitz 1960).
+    `gap` bounds how far (relatively) the variance of these whole runs lies above the best that any shares of the budget
+    could reach (general equivalence theorem, Kiefer and Wolfowitz 1960).
     """
 
     runs: np.ndarray[tuple[int, ...], np.dtype[np.int64]]
@@ -32,23 +35,24 @@ class Design:
     gap: float
 
 
-def seed_noise(params: Array) -> Array:
-    """Assumed sd of ln loss between seeds: 0.3 % at 1B, falling as params^-0.22 (an assumption, not a measurement)."""
-    return 0.003 * (1e9 / np.asarray(params, float)) ** 0.22
+def seed_noise(params: Array, at_1b: float = SEED_NOISE) -> Array:
+    """Sd of ln loss between seeds, falling as params^-0.22 from `at_1b` at 1B (an assumption, not a measurement)."""
+    return np.asarray(at_1b * (1e9 / np.asarray(params, float)) ** 0.22)
 
 
 def optimal_design(params: Array, tokens: Array, cost: Array, *, target: tuple[float, float], budget: float) -> Design:
     """Least mean variance of ln loss at `target` = (params, tokens) for a `budget` in the unit of `cost`.
 
     Cells `(n_cells,)` hold raw counts. Minimises over shares w of the budget the variance, averaged over draws of the
-    coupled law from the prior; a cell with r runs has variance noise^2 / r + (0.03 % x ln(compute to target))^2, so
+    coupled law; a cell with r runs has variance noise^2 / r + (0.03 % x ln(compute to target))^2, so
     replicates are not worth more than neighbours. Multiplicative updates; then floor, and the rest greedily.
     """
     problem = design_problem(params, tokens, cost, target=target, budget=budget)
     affordable = cost <= budget
-    share, gap = _shares(problem, affordable)
+    share, best = _shares(problem, affordable)
     runs = _rounded(problem, share, affordable)
-    return Design(runs, float(np.sqrt(problem.variance(np.maximum(runs, 1e-9))[0])), gap)
+    variance = problem.variance(np.maximum(runs, 1e-9))[0]
+    return Design(runs, float(np.sqrt(variance)), variance / best - 1)
 
 
 def design_problem(
@@ -86,10 +90,11 @@ class DesignProblem:
 
 
 def _draws() -> Array:
-    """Spread-out, repeatable draws of the prior: normal quantiles of a Kronecker sequence."""
+    """Spread-out, repeatable, centred draws of laws: normal quantiles of a Kronecker sequence."""
     golden = 1 / _plastic(PRIOR_MEAN.size) ** np.arange(1, PRIOR_MEAN.size + 1)
     points = (0.5 + np.arange(1, DRAWS + 1)[:, None] * golden) % 1
-    return np.asarray(PRIOR_MEAN + ndtri(points) * PRIOR_SD * np.array([0.3, 0.5, 0.5, 0.7, 0.7, 1.0]))
+    normal = ndtri(points)
+    return np.asarray(PRIOR_MEAN + (normal - normal.mean(0)) * LAW_SD)
 
 
 def _plastic(dimension: int) -> float:
@@ -100,17 +105,18 @@ def _plastic(dimension: int) -> float:
 
 
 def _shares(problem: DesignProblem, affordable: np.ndarray[tuple[int, ...], np.dtype[np.bool_]]) -> tuple[Array, float]:
+    """Shares of the budget, and a lower bound on the variance of any: convexity leaves at most max(fall) - share.fall."""
     share = affordable / affordable.sum()
-    gap = np.inf
+    bound = 0.0
     for _ in range(LIMIT):
-        _, fall = problem.variance(np.maximum(share * problem.budget / problem.cost, 1e-9))
+        variance, fall = problem.variance(np.maximum(share * problem.budget / problem.cost, 1e-9))
         fall = np.where(affordable, fall, 0)
-        gap = float(fall.max() / (share @ fall) - 1)
-        if gap < CERTIFICATE:
+        bound = max(bound, variance - float(fall.max() - share @ fall))
+        if bound > variance * (1 - CERTIFICATE):
             break
         share = np.where(affordable, np.maximum(share * (fall / (share @ fall)) ** RATE, SMALLEST_SHARE), 0)
         share = share / share.sum()
-    return share, gap
+    return share, max(bound, SMALLEST_SHARE)
 
 
 def _rounded(

@@ -27,9 +27,12 @@ CONTEXT_LENGTH = 4096
 SEQUENCES_STEP = 8  # batches are whole multiples of it: one sequence a chip of a node
 # What makes two runs the same run: everything that is trained, nothing of what it costs or why it was asked for.
 IDENTITY = (
-    "study", "variant", "model", "n_layers", "d_model", "params_total", "params_active", "tokens", "batch_tokens",
-    "lr_peak", "seed", "schedule", "context_length",
+    "variant", "tokens", "batch_tokens", "lr_peak", "warmup_tokens", "weight_decay", "schedule", "optimizer", "precision",
+    "context_length", "seed", "n_layers", "d_model", "n_heads", "n_kv_heads", "head_dim", "d_ff", "vocab_size", "n_experts",
+    "experts_per_token", "n_shared_experts", "expert_d_ff", "n_dense_layers", "params_total", "params_active",
 )  # fmt: skip
+# Studies use seeds of their own, so that no two of them pay for the same training.
+FIRST_SEED = {"scaling": 0, "hyperparameters": 1_000_000, "ideas": 2_000_000}
 
 
 @dataclass(frozen=True)
@@ -136,7 +139,7 @@ def _complete(request: Request, setting: Setting) -> dict[str, object]:
         "group": setting.sweep.file.name,
         "variant": request.variant,
         "stage": request.stage,
-        "seed": request.seed,
+        "seed": FIRST_SEED[request.study] + request.seed,
         "status": "planned",
         **_counts(size, tokens),
         "steps": steps,
@@ -203,7 +206,7 @@ def _cost(size: Size, tokens: int, setting: Setting) -> dict[str, object]:
 
 
 def _run_id(row: dict[str, object]) -> str:
-    """Study, size and a hash of what is trained: the same content gives the same id, whatever else is planned."""
+    """Study, size, tokens and a hash of what is trained: the same content gives the same id, whatever else is planned."""
     text = json.dumps([str(row[key]) for key in IDENTITY])
     digest = hashlib.sha256(text.encode("utf-8")).hexdigest()[:10]
     return (

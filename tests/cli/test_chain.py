@@ -98,12 +98,13 @@ def test_the_truth_does_not_leak_into_fit_forecast_or_choices(deepseek, tmp_path
     truth = read(deepseek, store.TRUTH)
     truth["final_loss"] = 9.9
     (folder.path / store.TRUTH).write_text(json.dumps(truth))
-    imported, law_fit = _import(plan, folder), _fit(sweep, folder)
+    _import(plan, folder)
+    law_fit = _fit(sweep, folder)
     forecast = _forecast(plan, law_fit, folder)
-    _decide(sweep, plan, imported, law_fit, folder)
+    ideas = _decide(plan, law_fit, folder)
     for name in (store.RUNS, store.FIT, store.FORECAST, store.CHOICES):
         assert (folder.path / name).read_bytes() == (deepseek / name).read_bytes(), name
-    _score(plan, law_fit, forecast, folder)
+    _score(plan, law_fit, forecast, ideas, folder)
     assert read(folder.path, store.SCORE)["inside_interval"] is False
 
 
@@ -111,6 +112,18 @@ def test_another_seed_gives_another_world(deepseek, tmp_path):
     assert run_planner("run", SWEEP, "-o", tmp_path / "other", "--seed", "1", cwd=tmp_path).code == 0
     assert (tmp_path / "other" / store.PLAN).read_bytes() == (deepseek / store.PLAN).read_bytes()
     assert read(tmp_path / "other", store.SCORE)["final_loss"] != read(deepseek, store.SCORE)["final_loss"]
+
+
+def test_writing_the_report_again_does_not_change_who_made_the_rest(deepseek, tmp_path):
+    copy = tmp_path / "copy"
+    shutil.copytree(deepseek, copy)
+    before = read(copy, store.PROVENANCE)
+    (copy / store.REPORT_HTML).write_text("printed over")
+    assert run_planner("report", copy, cwd=tmp_path).code == 0
+    after = read(copy, store.PROVENANCE)
+    assert (copy / store.REPORT_HTML).read_bytes() == (deepseek / store.REPORT_HTML).read_bytes()
+    assert after.pop("reported")
+    assert after == before
 
 
 def test_an_interrupted_run_is_noticed_and_done_again(deepseek, tmp_path):

@@ -214,9 +214,9 @@ def test_predictions_and_allocations_are_printed_with_their_support(planner, csv
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (("--params", "0", "--tokens", "1T"), "params = 0 is not above zero"),
+        (("--params", "0", "--tokens", "1T"), "params = 0 is not between 1 and 1e+30"),
         (("--params", "x", "--tokens", "1T"), "'x' is not a number"),
-        (("--params", "1B", "--tokens", "-1"), "tokens = -1 is not above zero"),
+        (("--params", "1B", "--tokens", "-1"), "tokens = -1 is not between 1 and 1e+30"),
         (("--params", "1B"), "--tokens"),
     ],
 )

@@ -53,8 +53,8 @@ def sweep(tmp_path):
         (('["20 per param", "1T"]', '["20 per param", "100B"]'), "is empty at 7e+09 active parameters"),
         (('"1T"]\ncount = 2048', '"1T"]\ncount = 1'), "the longest run takes"),
         (('"1T"]\ncount = 2048', '"1T"]\ncount = true'), "exploration.count = True"),
-        (("share = 0.5", 'share = "0.5"'), "study.1.share"),
-        (("share = 0.5", "share = nan"), "study.1.share"),
+        (("share = 0.4", 'share = "0.4"'), "study.1.share"),
+        (("share = 0.4", "share = nan"), "study.1.share"),
         (('kind = "simulated" ', 'kind = "simulated"\nfailure_rate = 1.0 '), "lab.failure_rate"),
         (('name = "b"', 'name = "A"'), "is taken"),
         (('name = "b"', 'name = "  "'), "idea.2.name"),
@@ -130,6 +130,15 @@ def test_a_second_fit_leaves_no_stale_one_behind(planner, tmp_path):
     assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["fit-a.json", "fit-b.json", "provenance.json"]
     assert planner("fit", "two.csv", "-o", "out", "--group", "b").code == 0
     assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["fit.json", "provenance.json"]
+
+
+def test_one_group_that_cannot_be_fitted_does_not_stop_the_others(planner, tmp_path):
+    table = pd.concat([runs().assign(group="good"), runs().iloc[:3].assign(group="poor")])
+    table.to_csv(tmp_path / "t.csv", index=False)
+    found = planner("fit", "t.csv", "--json").json
+    assert found["group"] == "good"
+    assert "group 'poor': 3 runs are fewer than the 6 parameters" in found["refused"][0]
+    assert "not fitted: t.csv: group 'poor'" in planner("fit", "t.csv").out
 
 
 def test_a_group_that_is_not_there_is_refused(planner, tmp_path):

@@ -1,6 +1,7 @@
 """Fits: recipe, intervals, backtest, checks, saving."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -39,6 +40,12 @@ def test_a_textbook_fit_has_no_window_no_prior(law, delta):
     assert recipe.window is None
     assert not recipe.prior
     assert recipe.spread is Spread.BOOTSTRAP
+
+
+def test_a_window_that_holds_too_few_runs_is_not_applied_and_said():
+    made = fit(coupled_runs(), replace(default_recipe(), window=1.001))
+    assert made.n_windowed_out == 0
+    assert "window" in {finding.name for finding in made.findings}
 
 
 def test_the_window_keeps_the_last_decade_of_compute_or_everything_when_it_is_thin():
@@ -82,7 +89,7 @@ def test_inflation_never_narrows_and_sees_a_wrong_law():
 def test_far_beyond_the_backtest_the_number_still_comes_marked_unsupported():
     found = predict(fit(coupled_runs()), params=1e13, tokens=1e15)
     assert not found.supported
-    assert "backtest holds to" in found.reason
+    assert "own backtest supports up to" in found.reason
     assert found.loss > 1
 
 
@@ -158,8 +165,8 @@ def test_a_saved_fit_with_a_part_missing_is_refused(key):
 
 def test_the_same_seed_gives_the_same_fit_and_another_seed_other_draws():
     one, two, other = (fit(coupled_runs(), seed=seed) for seed in (3, 3, 4))
-    np.testing.assert_array_equal(one.draws, two.draws)
-    assert (one.draws != other.draws).any()
+    np.testing.assert_array_equal(one.uncertainty.draws, two.uncertainty.draws)
+    assert (one.uncertainty.draws != other.uncertainty.draws).any()
 
 
 @needs_shared

@@ -72,3 +72,9 @@ def test_a_table_that_is_no_plan_is_refused(tmp_path):
     (tmp_path / "x.csv").write_text("a,b\n1,2\n")
     with pytest.raises(InputError, match="not a plan"):
         read_plan(tmp_path / "x.csv")
+
+
+def test_a_logged_unit_of_loss_is_kept(imported):
+    in_bits = [{**log, "loss_unit": "bits_per_byte"} for log in LOGS]
+    assert imported(in_bits).frame["loss_unit"].iloc[0] == "bits_per_byte"
+    assert imported(LOGS).frame["loss_unit"].iloc[0] == "nats_per_token"

@@ -81,6 +81,7 @@ def test_the_caveats_name_the_mixture_of_experts_assumption_and_the_simulation(p
     text = Reader(page).text
     assert "Mixture of experts: one law in active parameters" in text
     assert "No model was trained" in text
+    assert "The hidden law has the form that is fitted" in text
 
 
 def test_ids_are_unique_on_the_page(page):

@@ -39,6 +39,7 @@ def test_deepseek_v3_plans_thousands_of_runs_at_two_to_four_times_the_final_run(
     assert len(plan.runs) >= 1000
     for mine, final in ((plan.flops, plan.setting.final.flops), (plan.gpu_hours, plan.setting.final.gpu_hours)):
         assert 2 <= mine / final <= 4
+    assert 0 <= plan.design.gap <= 0.01
     assert plan.usd / plan.setting.final.usd == pytest.approx(plan.gpu_hours / plan.setting.final.gpu_hours)
 
 
@@ -79,6 +80,11 @@ def test_ids_are_unique_and_do_not_change_when_ideas_or_studies_are_added(sweep,
     fewer = propose(changed(sweep, study=sweep.file.study[:2], idea=()))
     kept = plan.runs[plan.runs["study"] != "ideas"]
     assert set(fewer.runs["run_id"]) == set(kept["run_id"])
+
+
+def test_no_two_planned_runs_are_the_same_training(plan):
+    trained = plan.runs.drop(columns=["run_id", "study", "stage", "purpose", "status", "group"])
+    assert not trained.duplicated().any()
 
 
 def test_the_same_file_gives_the_same_plan(sweep, plan):
@@ -138,7 +144,7 @@ def test_the_design_is_within_its_certificate_and_beats_random_ones():
     params, tokens = cells()
     cost = 6 * params * tokens
     found = optimal_design(params, tokens, cost, target=(7e10, 1.5e13), budget=6e23)
-    assert found.gap <= 0.01
+    assert 0 <= found.gap <= 0.05  # of whole runs, on a budget of a few dozen
     assert cost @ found.runs <= 6e23 * (1 + 1e-12)
     assert cost @ found.runs >= 6e23 - cost.max()
     rng = np.random.default_rng(0)

@@ -1,0 +1,103 @@
+"""Intervals and support: the same for a fit and its backtest, exact where they can be, stopping where they failed."""
+
+import numpy as np
+import pytest
+from truths import SHARED, TRUTHS, needs_shared, noisy
+
+from planner.fitting.backtest import Score, backtest_table, folds_of, reached
+from planner.fitting.backtest_row import BacktestRow
+from planner.fitting.checks import failed_from
+from planner.fitting.estimate import estimate, t_quantile
+from planner.fitting.fit import fit
+from planner.fitting.interval import uncertainty_of
+from planner.fitting.predict import predict
+from planner.fitting.recipe import choose_recipe, default_recipe
+from planner.runs.columns import Count
+from planner.runs.sample import Sample
+
+
+def runs(seed=0, sd=0.003) -> Sample:
+    return Sample(*noisy(TRUTHS["coupled"], sd, seed), Count.PARAMS, "", "nats_per_token", {}, ())
+
+
+def test_a_default_interval_does_not_depend_on_the_seed():
+    one, two = (predict(fit(runs(), seed=seed), params=1e10, tokens=1e12) for seed in (1, 2))
+    assert one == two
+
+
+def test_a_default_interval_is_t_times_the_delta_method_sd_times_the_inflation():
+    made = fit(runs())
+    found = predict(made, params=1e10, tokens=1e12)
+    fitted = estimate(runs(), default_recipe())
+    sd = float(fitted.predict(np.array([1e10]), np.array([1e12]))[1][0])
+    half = t_quantile(0.9, fitted.df) * sd * made.uncertainty.inflation
+    assert np.log(found.interval_mean[1] / found.loss) == pytest.approx(half)
+    assert np.log(found.loss / found.interval_mean[0]) == pytest.approx(half)
+
+
+def test_bootstrap_intervals_are_quantiles_of_refits():
+    recipe = choose_recipe("chinchilla", huber_delta=1e-3)
+    sample = runs()
+    fitted = estimate(sample, recipe)
+    known = uncertainty_of(sample, fitted, recipe, inflation=3.0, seed=0, draws=2000)
+    assert known.inflation == 1.0  # a textbook interval is never widened
+    n, d = fitted.solution.centre.coordinates(sample.params, sample.tokens)
+    drawn = recipe.law.gradient(known.draws, n, d)[0].std(0)
+    low, high = known.mean(recipe.law, fitted.solution.theta, n, d, 0.9)
+    assert np.median((high - low) / (2 * 1.645 * drawn)) == pytest.approx(1, abs=0.1)
+
+
+def test_normal_draws_have_the_estimates_covariance():
+    fitted = estimate(runs(), default_recipe())
+    known = uncertainty_of(runs(), fitted, default_recipe(), inflation=1.0, seed=0, draws=20000)
+    wanted = np.diag(fitted.covariance) * known.df / (known.df - 2)  # a t distribution's
+    np.testing.assert_allclose(known.draws.var(0), wanted, rtol=0.1)
+
+
+@pytest.mark.parametrize("textbook", [True, False])
+def test_a_backtest_uses_the_intervals_that_the_fit_gives(monkeypatch, textbook):
+    recipe = choose_recipe("chinchilla", huber_delta=1e-3) if textbook else default_recipe()
+    plain = backtest_table(folds_of(runs(), recipe))
+    monkeypatch.setattr("planner.fitting.backtest.inflation", lambda scores: 50.0)
+    widened = backtest_table(folds_of(runs(), recipe))
+    assert (widened == plain) is textbook
+
+
+def test_a_kappa_counts_as_backtested_with_five_runs_behind_it():
+    scores = [Score(np.array([2.0, 3.0, 50.0]), np.zeros(3)), Score(np.array([4.0, 5.0, 6.0]), np.zeros(3))]
+    assert reached(scores) == 3.0
+    assert reached(scores[:1]) == 1.0
+    assert reached([]) == 1.0
+
+
+def row(kappa: float, n: int, coverage: float) -> BacktestRow:
+    return BacktestRow(kappa, n, 0.01, 0.02, coverage, 0.05, 0)
+
+
+def test_support_ends_at_the_lowest_kappa_from_which_intervals_failed():
+    assert failed_from([row(1, 50, 0.9), row(3, 20, 0.8)], 0.9) is None
+    assert failed_from([row(1, 50, 0.9), row(3, 20, 0.8), row(10, 6, 0.3)], 0.9) == 10
+    assert failed_from([row(1, 50, 0.9), row(10, 3, 0.0), row(30, 2, 0.0)], 0.9) == 10  # five in all
+    assert failed_from([row(1, 50, 0.9), row(10, 3, 0.0)], 0.9) is None  # too few to say
+
+
+@needs_shared
+def test_a_fit_that_warns_of_its_backtest_supports_nothing_beyond_it():
+    from planner.runs import Where, read_runs, sample_of
+
+    table = read_runs(SHARED / "data/chinchilla_epoch.csv", where=Where.parse("epoch_included"))
+    made = fit(sample_of(table), choose_recipe("chinchilla", huber_delta=1e-3))
+    assert "backtest" in {finding.name for finding in made.findings}
+    assert made.reach.limit <= 30
+    assert not predict(made, params=7e10, tokens=1.4e12).supported
+
+
+def test_small_runs_that_cannot_identify_the_law_support_nothing():
+    # 24 runs at one ratio and 8 large ones at several: most cuts leave nothing that a law could be fitted to.
+    small = np.repeat(np.geomspace(1e8, 3e9, 12), 2)
+    large = np.repeat([5e9, 7e9], 4)
+    params, tokens = np.append(small, large), np.append(20 * small, large * np.tile([20, 60, 200, 600], 2))
+    loss = TRUTHS["coupled"](params, tokens) * np.exp(0.002 * np.random.default_rng(0).normal(size=params.size))
+    made = fit(Sample(params, tokens, loss, Count.PARAMS, "", "nats_per_token", {}, ()))
+    assert made.reach.limit < 100
+    assert not predict(made, params=1e11, tokens=1e13).supported
