@@ -108,7 +108,7 @@ def judge(sample: Sample, fitted: Estimate) -> tuple[Finding, ...]:
     if outliers:
         findings.append(
             _warn("outliers", f"{outliers} of {residual.size} runs lie beyond 5 robust sd ({fitted.solution.scale:.2%})",
-                  "look at them: unfinished, mistuned or mislabelled?"))  # fmt: skip
+                  "look for unfinished, mistuned or mislabelled ones"))  # fmt: skip
     if fitted.solution.scale > SCATTER:
         findings.append(
             _warn("scatter", f"the law misses the runs by {fitted.solution.scale:.1%} (robust sd of ln loss)",
