@@ -164,7 +164,7 @@ def require_positive(table: RunTable, frame: pd.DataFrame, name: str) -> None:
     if bad.any():
         row = frame[bad].iloc[0]
         theirs = next((theirs for theirs, ours in table.mapped.items() if ours == name), name)
-        shown = "missing" if np.isnan(row[name]) else f"{row[name]:g}, which is not above zero and finite"
+        shown = "missing or NaN" if np.isnan(row[name]) else f"{row[name]:g}, which is not above zero and finite"
         raise InputError(
             f"{table.source}: line {int(row['line'])}: column {theirs!r} is {shown}",
             f"mend it, mark the run's status as failed, or leave it out: --where {name}>0",

@@ -42,7 +42,7 @@ def spoil(row: int, column: str, value: object) -> pd.DataFrame:
 
 BAD_TABLES = {
     "text in a number column": (spoil(3, "loss", "two"), ("line 5", "'loss'", "'two'")),
-    "NaN loss": (spoil(3, "loss", "nan"), ("line 5", "'loss'", "missing")),
+    "NaN loss": (spoil(3, "loss", "nan"), ("line 5", "'loss'", "missing or NaN")),
     "zero loss": (spoil(3, "loss", 0), ("line 5", "'loss' is 0")),
     "negative params": (spoil(0, "params", -1e9), ("line 2", "'params' is -1e+09")),
     "zero tokens": (spoil(1, "tokens", 0), ("line 3", "'tokens' is 0")),
