@@ -141,6 +141,19 @@ def test_an_interrupted_run_is_noticed_and_done_again(deepseek, tmp_path):
         assert (half / name).read_bytes() == (deepseek / name).read_bytes(), name
 
 
+def test_a_forecast_already_there_is_never_overwritten(deepseek, tmp_path):
+    # A crash left another forecast behind, of which the record knows nothing yet.
+    folder = tmp_path / "crashed"
+    folder.mkdir()
+    record = read(deepseek, store.PROVENANCE)
+    (folder / store.PROVENANCE).write_text(json.dumps({**record, "state": "started", "files": {}}))
+    (folder / store.FORECAST).write_text('{"an": "earlier forecast"}')
+    done = run_planner("run", SWEEP, "-o", folder, cwd=tmp_path)
+    assert done.code == 2
+    assert "another forecast is registered here" in done.err
+    assert read(folder, store.FORECAST) == {"an": "earlier forecast"}
+
+
 def test_a_folder_of_another_sweep_is_refused_and_left_alone(deepseek, tmp_path):
     other = tmp_path / "other.toml"
     other.write_text(SWEEP.read_text().replace('"3x final"', '"2x final"'))

@@ -62,6 +62,16 @@ def test_failures_and_divergences_come_at_about_their_rates_and_leave_no_loss(pl
     assert done.loc[done["state"] == "completed", "eval/loss"].notna().all()
 
 
+def test_a_run_that_stops_early_is_charged_for_what_it_ran(plan):
+    done = logged(plan, Lab(failure_rate=0.2, divergence_rate=0.1))
+    share = done["gpu_hours"].to_numpy() / plan["gpu_hours"].to_numpy()
+    seen = done["n_tokens_seen"].to_numpy() / plan["tokens"].to_numpy()
+    np.testing.assert_allclose(share, seen, rtol=0.2, atol=1e-6)
+    stopped = (done["state"] != "completed").to_numpy()
+    assert seen[stopped].max() < 1
+    assert seen[~stopped].min() == 1
+
+
 def test_without_noise_a_run_off_the_best_rate_is_worse(plan):
     hidden = world(noise=0)
     best = hidden.best_setting(1e9, 2e10)
