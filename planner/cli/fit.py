@@ -25,7 +25,9 @@ from planner.cli.table import (
 
 if TYPE_CHECKING:
     from planner.fitting.fit import Fit
+    from planner.fitting.recipe import Recipe
     from planner.runs import RunTable
+    from planner.runs.columns import Count
 
 
 def register(app: typer.Typer) -> None:
@@ -48,46 +50,61 @@ def fit(
     json: Json = False,
 ) -> None:
     """A law with intervals: the default recipe, or a named law as in the papers. Several groups: one fit each."""
-    from planner import store
-    from planner.errors import InputError
-    from planner.fitting.fit import fit as make_fit
-    from planner.fitting.saved import fit_summary, fit_to_record
-    from planner.runs import sample_of
-    from planner.runs.sample import groups_of
-    from planner.text import slug
-
     recipe, wanted = parse_recipe(law, huber_delta, window), parse_count_name(count)
     table = read_table(runs, where, column)
-    groups = [group] if group is not None else groups_of(table)
-    fits, refused = [], []
-    for name in groups:
-        try:
-            sample = sample_of(table, count=wanted, group=name or None)
-            fits.append(make_fit(sample, recipe, level=level, seed=seed))
-        except InputError as error:
-            refused.append(error)
-    if not fits:
-        raise refused[0]
+    fits, refused = _fits(table, recipe, wanted, group, level, seed)
     settings = {"law": law, "huber_delta": str(huber_delta), "count": str(count), "window": str(window), "where": str(where),
                 "group": str(group), "level": str(level), "column": str(column)}  # fmt: skip
     stem = Path(runs).name.partition(".")[0]
-    folder = store.Folder(
-        output or f"results/{stem}-fit", "fit", {"runs": table.sha256, **settings}, seed=seed, replace=True
-    )
-    folder.start()
-    names = [store.FIT] if len(fits) == 1 else [f"fit-{slug(one.group)}.json" for one in fits]
-    paths = [folder.write_json(name, fit_to_record(one)) for name, one in zip(names, fits, strict=True)]
-    folder.finish()
-    records = [{**fit_summary(one), "fit": str(path)} for one, path in zip(fits, paths, strict=True)]
+    paths = _write(fits, output or f"results/{stem}-fit", {"runs": table.sha256, **settings}, seed)
     if json:
-        told = [error.message for error in refused]
-        show_json({**records[0], "refused": told} if len(records) == 1 else {"fits": records, "refused": told})
+        show_json(_record(fits, paths, refused))
         return
     _show_reading(table)
     for one, path in zip(fits, paths, strict=True):
         show_fit(one, path)
     for refusal in refused:
-        say(f"not fitted: {refusal.message}")
+        say(f"not fitted: {refusal}")
+
+
+def _fits(
+    table: RunTable, recipe: Recipe, count: Count | None, group: str | None, level: float, seed: int
+) -> tuple[list[Fit], list[str]]:
+    """One fit a group, and why groups could not be fitted; raises the first reason when none could."""
+    from planner.errors import InputError
+    from planner.fitting.fit import fit as make_fit
+    from planner.runs import sample_of
+    from planner.runs.sample import groups_of
+
+    fits, refused = [], []
+    for name in [group] if group is not None else groups_of(table):
+        try:
+            fits.append(make_fit(sample_of(table, count=count, group=name or None), recipe, level=level, seed=seed))
+        except InputError as error:
+            refused.append(error)
+    if not fits:
+        raise refused[0]
+    return fits, [error.message for error in refused]
+
+
+def _write(fits: list[Fit], output: str, inputs: dict[str, str], seed: int) -> list[Path]:
+    from planner import store
+    from planner.fitting.saved import fit_to_record
+    from planner.text import slug
+
+    folder = store.Folder(output, "fit", inputs, seed=seed, replace=True)
+    folder.start()
+    names = [store.FIT] if len(fits) == 1 else [f"fit-{slug(one.group)}.json" for one in fits]
+    paths = [folder.write_json(name, fit_to_record(one)) for name, one in zip(names, fits, strict=True)]
+    folder.finish()
+    return paths
+
+
+def _record(fits: list[Fit], paths: list[Path], refused: list[str]) -> dict[str, object]:
+    from planner.fitting.saved import fit_summary
+
+    records = [{**fit_summary(one), "fit": str(path)} for one, path in zip(fits, paths, strict=True)]
+    return {**records[0], "refused": refused} if len(records) == 1 else {"fits": records, "refused": refused}
 
 
 def _show_reading(table: RunTable) -> None:

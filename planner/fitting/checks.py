@@ -19,6 +19,7 @@ from planner.runs.sample import Sample
 SAME = 1.10  # counts or ratios within 10 % are one level
 LEVELS = 3  # of size and of data: two cannot show a bend (coverage 0-38 % with two)
 SPREAD = 8.0  # of tokens per parameter: below it the two exponents are hard to tell apart
+FAR = 5.0  # robust sd: one normal run in two million
 SCATTER = 0.05  # of ln loss: public sweeps scatter by 0.2-1.4 %
 FEW = 5  # held-out runs that a band needs before its coverage says anything
 CONDITION = 1e3  # column-scaled condition number: beyond it the optimum is not identified
@@ -74,53 +75,84 @@ def levels(values: Array) -> int:
 
 
 def judge(sample: Sample, fitted: Estimate) -> tuple[Finding, ...]:
-    """The findings on a finished fit, worst first."""
-    law, theta = type(fitted.solution.law), fitted.solution.theta
+    """The findings on a finished fit: each check below that fires, then what the table of runs has to say."""
     kept = sample.at(fitted.kept)
-    findings = []
-    at_bound = [
-        name
-        for name, value, low, high in zip(law.theta_names, theta, law.lower, law.upper, strict=True)
-        if value - low < 1e-6 or high - value < 1e-6
-    ]
-    if at_bound:
-        findings.append(
-            _warn("at-bound", f"{', '.join(at_bound)} on the edge of what is allowed", "widen the range of the runs")
-        )
+    fired = [finding for check in _CHECKS if (finding := check(sample, kept, fitted)) is not None]
+    return (*fired, *(Finding("runs", Severity.NOTE, note, "") for note in sample.notes))
+
+
+def _at_bound(_: Sample, __: Sample, fitted: Estimate) -> Finding | None:
+    law = type(fitted.solution.law)
+    room = np.minimum(fitted.solution.theta - law.lower, law.upper - fitted.solution.theta)
+    edge = [name for name, left in zip(law.theta_names, room, strict=True) if left < 1e-6]
+    if not edge:
+        return None
+    return _warn("at-bound", f"{', '.join(edge)} on the edge of what is allowed", "widen the range of the runs")
+
+
+def _not_identified(_: Sample, kept: Sample, fitted: Estimate) -> Finding | None:
     condition = scaled_condition(kept, fitted)
-    if condition > CONDITION:
-        findings.append(
-            _warn("not-identified", f"the runs hardly tell the parameters apart (condition number {condition:.0f})",
-                  "trust the loss nearby, not the parameters; spread tokens per parameter"))  # fmt: skip
-    if not fitted.solution.converged:
-        findings.append(_warn("not-converged", "the solver stopped before its tolerance", "report this with the table"))
+    if condition <= CONDITION:
+        return None
+    sentence = f"the runs hardly tell the parameters apart (condition number {condition:.0f})"
+    return _warn("not-identified", sentence, "trust the loss nearby, not the parameters; spread tokens per parameter")
+
+
+def _not_converged(_: Sample, __: Sample, fitted: Estimate) -> Finding | None:
+    if fitted.solution.converged:
+        return None
+    return _warn("not-converged", "the solver stopped before its tolerance", "report this with the table")
+
+
+def _narrow_ratio(_: Sample, kept: Sample, __: Estimate) -> Finding | None:
     ratio = kept.tokens / kept.params
-    if ratio.max() / ratio.min() < SPREAD:
-        findings.append(
-            _warn("narrow-ratio", f"tokens per parameter spread only {ratio.max() / ratio.min():.3g}x",
-                  "spread them over 8x or more: best size and tokens rest on it"))  # fmt: skip
-    if sample.loss.size < law.lower.size + 2:
-        findings.append(
-            _warn("few-runs", f"{sample.loss.size} runs for {law.lower.size} parameters", "add at least two runs")
-        )
+    spread = float(ratio.max() / ratio.min())
+    if spread >= SPREAD:
+        return None
+    sentence = f"tokens per parameter spread only {spread:.3g}x"
+    return _warn("narrow-ratio", sentence, "spread them over 8x or more: best size and tokens rest on it")
+
+
+def _few_runs(sample: Sample, _: Sample, fitted: Estimate) -> Finding | None:
+    parameters = fitted.solution.theta.size
+    if sample.loss.size >= parameters + 2:
+        return None
+    return _warn("few-runs", f"{sample.loss.size} runs for {parameters} parameters", "add at least two runs")
+
+
+def _outliers(_: Sample, kept: Sample, fitted: Estimate) -> Finding | None:
     residual = np.log(kept.loss) - fitted.predict(kept.params, kept.tokens)[0]
-    outliers = int((np.abs(residual) > 5 * fitted.solution.scale).sum())
-    if outliers:
-        findings.append(
-            _warn("outliers", f"{outliers} of {residual.size} runs lie beyond 5 robust sd ({fitted.solution.scale:.2%})",
-                  "look for unfinished, mistuned or mislabelled ones"))  # fmt: skip
-    if fitted.solution.scale > SCATTER:
-        findings.append(
-            _warn("scatter", f"the law misses the runs by {fitted.solution.scale:.1%} (robust sd of ln loss)",
-                  "well-run sweeps stay below 1.5 %: look for mixed set-ups, units or metrics"))  # fmt: skip
-    if not _falls(sample):
-        findings.append(
-            _warn("no-trend", "loss does not fall with compute: the largest runs are no better than the smallest",
-                  "check the columns: no extrapolation means anything here"))  # fmt: skip
-    if fitted.window_refused:
-        findings.append(Finding("window", Severity.NOTE, "the window of compute held too few runs: all were used", ""))
-    findings += [Finding("runs", Severity.NOTE, note, "") for note in sample.notes]
-    return tuple(findings)
+    far = int((np.abs(residual) > FAR * fitted.solution.scale).sum())
+    if not far:
+        return None
+    sentence = f"{far} of {residual.size} runs lie beyond {FAR:g} robust sd ({fitted.solution.scale:.2%})"
+    return _warn("outliers", sentence, "look for unfinished, mistuned or mislabelled ones")
+
+
+def _scatter(_: Sample, __: Sample, fitted: Estimate) -> Finding | None:
+    if fitted.solution.scale <= SCATTER:
+        return None
+    sentence = f"the law misses the runs by {fitted.solution.scale:.1%} (robust sd of ln loss)"
+    return _warn("scatter", sentence, "well-run sweeps stay below 1.5 %: look for mixed set-ups, units or metrics")
+
+
+def _no_trend(sample: Sample, _: Sample, __: Estimate) -> Finding | None:
+    low, high = np.quantile(sample.flops, [0.25, 0.75])
+    if np.median(sample.loss[sample.flops >= high]) < np.median(sample.loss[sample.flops <= low]):
+        return None
+    sentence = "loss does not fall with compute: the largest runs are no better than the smallest"
+    return _warn("no-trend", sentence, "check the columns: no extrapolation means anything here")
+
+
+def _window(_: Sample, __: Sample, fitted: Estimate) -> Finding | None:
+    if not fitted.window_refused:
+        return None
+    return Finding("window", Severity.NOTE, "the window of compute held too few runs: all were used", "")
+
+
+_CHECKS = (
+    _at_bound, _not_identified, _not_converged, _narrow_ratio, _few_runs, _outliers, _scatter, _no_trend, _window,
+)  # fmt: skip
 
 
 def judge_backtest(rows: Sequence[BacktestRow], level: float) -> tuple[Finding, ...]:
@@ -144,11 +176,6 @@ def failed_from(rows: Sequence[BacktestRow], level: float) -> float | None:
         if hidden >= FEW and sum(other.coverage * other.n for other in beyond) < hidden * level / 2:
             return row.kappa
     return None
-
-
-def _falls(sample: Sample) -> bool:
-    low, high = np.quantile(sample.flops, [0.25, 0.75])
-    return bool(np.median(sample.loss[sample.flops >= high]) < np.median(sample.loss[sample.flops <= low]))
 
 
 def scaled_condition(sample: Sample, fitted: Estimate) -> float:
