@@ -21,7 +21,7 @@ def models(json: Json = False) -> None:
     from planner.models.parameters import count_parameters
     from planner.quantities import human
 
-    found = {name: (find_model(name), entry["source"]) for name, entry in model_entries().items()}
+    found = {name: (find_model(name), entry.source) for name, entry in model_entries().items()}
     counted = {name: count_parameters(model) for name, (model, _) in found.items()}
     if json:
         show_json({"models": [

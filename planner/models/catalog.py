@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import tomllib
+from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -14,14 +15,32 @@ from pydantic import TypeAdapter, ValidationError
 from planner.errors import InputError
 from planner.models.architecture import Architecture
 
-# "source" says where a shape was read; it is no part of the shape.
 _ADAPTER = TypeAdapter(Architecture)
 
 
+@dataclass(frozen=True)
+class ModelEntry:
+    """A published shape as the catalog has it: fields of an Architecture, where they were read, the published total."""
+
+    name: str
+    fields: dict[str, Any]
+    source: str
+    published: int | None
+
+
 @cache
-def model_entries() -> dict[str, dict[str, Any]]:
-    """The raw catalog: name to fields, with the source of each shape."""
-    return tomllib.loads(files("planner.models").joinpath("catalog.toml").read_text(encoding="utf-8"))
+def model_entries() -> dict[str, ModelEntry]:
+    """The catalog by name, every family's shared fields written out."""
+    families = tomllib.loads(files("planner.models").joinpath("catalog.toml").read_text(encoding="utf-8"))
+    entries = {}
+    for family, group in families.items():
+        for name, given in group["models"].items():
+            fields = {"family": family, **group.get("shared", {}), **given}
+            source, published = fields.pop("source", group["source"]), fields.pop("published", None)
+            fields.setdefault("n_kv_heads", fields["n_heads"])
+            fields.setdefault("head_dim", fields["d_model"] // fields["n_heads"])
+            entries[name] = ModelEntry(name, fields, source, published)
+    return entries
 
 
 def find_model(name: str, text: str | None = None) -> Architecture:
@@ -39,9 +58,9 @@ def find_model(name: str, text: str | None = None) -> Architecture:
         near = difflib.get_close_matches(key, model_entries(), n=1)
         raise InputError(
             f"unknown model {name!r}",
-            f"did you mean {near[0]!r}?" if near else f"one of: {', '.join(model_entries())}, or a TOML file",
+            f"did you mean {near[0]!r}?" if near else "see `planner models`, or give a TOML file",
         )
-    return _build(key, model_entries()[key], "planner's catalog")
+    return _build(key, model_entries()[key].fields, "planner's catalog")
 
 
 def _build(name: str, fields: dict[str, Any], place: str) -> Architecture:

@@ -1,46 +1,114 @@
-"""An architecture of a given family for a given number of active parameters."""
+"""An architecture of a given family for a given number of parameters."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator
 from dataclasses import replace
+from enum import StrEnum
 
 from planner.errors import InputError
 from planner.models.architecture import Architecture
 from planner.models.parameters import count_parameters
 
 WIDTH_STEP = 128  # divides over a tensor-parallel degree of 8 in tiles of 16
+NARROW_STEP = 64  # the same for models too small to be split
+NARROW = 200e6  # parameters
 HEAD_STEP = 8  # heads divide over a tensor-parallel degree of 8
+MLP_STEP = 16
 TOLERANCE = 0.01  # of the target count: any shape this close will do, the best-proportioned one is taken
 LIMIT = 0.02  # of the target count: beyond it the family has no such size
+WIDEST = 32_768
+STRETCH = 1.5  # of the reference's width/depth ratio, either way
+LONG_STRETCH = 8.0  # the same where a large vocabulary leaves a small model no width
 
 
-def shape_for(reference: Architecture, params_active: float) -> Architecture:
-    """The reference family's shape with `params_active` active parameters (embeddings included).
+class SizeCount(StrEnum):
+    """Which count a size speaks of."""
+
+    ACTIVE = "params_active"
+    TOTAL = "params_total"
+
+    def of(self, shape: Architecture) -> int:
+        """That count of `shape`."""
+        count = count_parameters(shape)
+        return count.active if self is SizeCount.ACTIVE else count.total
+
+
+def shape_for(
+    reference: Architecture, params: float, *, count: SizeCount = SizeCount.ACTIVE, sparsity: float | None = None
+) -> Architecture:
+    """The reference family's shape with `params` parameters of the kind `count`, embeddings included.
 
     Width, heads, MLP and latent ranks keep their ratio to the reference; so do depth to width and, for a mixture of
-    experts, the number of experts, of routed and of shared ones (matched sparsity). The vocabulary is the reference's.
-    Among shapes within 1 % of the target the one nearest the reference's width/depth ratio is taken.
-    Raises InputError when no shape comes within 2 %.
+    experts, the number of experts, of routed and of shared ones. `sparsity` asks for another ratio of routed experts to
+    those a token uses. The vocabulary is the reference's; where it is too large for the size the embeddings are tied, as
+    in the small models of Llama 3.2 and Qwen3, and if need be the model gets deeper. Among shapes within 1 % of the
+    target the one nearest the reference's width/depth ratio is taken. Raises InputError when no shape comes within 2 %,
+    or for a sparsity without experts.
+    """
+    target = _sparser(reference, sparsity)
+    named = f"{reference.name}-{params / 1e9:.3g}b"
+    tied = replace(target, tied_embeddings=True)
+    tries = [(target, STRETCH), (tied, STRETCH), (tied, LONG_STRETCH)]
+    for family, stretch in tries if params <= NARROW else tries[:2]:
+        best = _nearest(family, params, count, stretch)
+        if best:
+            return replace(best, name=named)
+    kind = count.removeprefix("params_")
+    small = params < count.of(target)
+    raise InputError(
+        f"the family of {reference.name} has no shape with {params:.4g} {kind} parameters",
+        f"its vocabulary alone needs {reference.vocab_size} parameters per channel: ask for a larger size"
+        if small
+        else f"ask for a size nearer the {count.of(target):.4g} of {reference.name}",
+    )
+
+
+def _sparser(reference: Architecture, sparsity: float | None) -> Architecture:
+    """The reference with as many routed experts as `sparsity` asks for."""
+    if sparsity is None:
+        return reference
+    if reference.experts is None or not sparsity >= 1 or math.isinf(sparsity):
+        raise InputError(
+            f"sparsity = {sparsity:g} for {reference.name}",
+            "give a ratio of experts to experts per token, at least 1, and a mixture-of-experts family",
+        )
+    n_experts = max(1, round(sparsity * reference.experts.experts_per_token))
+    return replace(reference, experts=replace(reference.experts, n_experts=n_experts))
+
+
+def _nearest(reference: Architecture, params: float, count: SizeCount, stretch: float) -> Architecture | None:
+    """The best-proportioned shape within 1 % of the target, else one within 2 %, else none.
+
+    Shapes that keep the reference's MLP ratio come first; then those whose MLP is fitted to the target.
     """
 
     def miss(shape: Architecture) -> float:
-        return abs(count_parameters(shape).active / params_active - 1)
+        return abs(count.of(shape) / params - 1)
 
-    shapes = list(_shapes(reference, params_active))
-    if shapes:
-        close = [shape for shape in shapes if miss(shape) <= TOLERANCE]
-        best = min(close, key=lambda s: _stretch(reference, s)) if close else min(shapes, key=miss)
-        if miss(best) <= LIMIT:
-            return replace(best, name=f"{reference.name}-{params_active / 1e9:.3g}b")
-    small = params_active < count_parameters(reference).active
-    raise InputError(
-        f"the family of {reference.name} has no shape with {params_active:.4g} active parameters",
-        f"its vocabulary alone needs {2 * reference.vocab_size} parameters per channel: ask for a larger size"
-        if small
-        else f"ask for a size nearer the {count_parameters(reference).active:.4g} of {reference.name}",
-    )
+    plain = list(_shapes(reference, params, stretch))
+    for tolerance, shapes in ((TOLERANCE, plain), (TOLERANCE, _fitted(plain, params, count)), (LIMIT, plain)):
+        close = [shape for shape in shapes if miss(shape) <= tolerance]
+        if close:
+            return min(close, key=lambda shape: _stretch(reference, shape))
+    return None
+
+
+def _fitted(shapes: list[Architecture], params: float, count: SizeCount) -> list[Architecture]:
+    """The shapes with an MLP up to twice as wide or as narrow, whichever meets the target."""
+    return [fitted for shape in shapes if (fitted := _fit_mlp(shape, params, count)) is not None]
+
+
+def _fit_mlp(shape: Architecture, params: float, count: SizeCount) -> Architecture | None:
+    def widened(by: int) -> Architecture:
+        experts = shape.experts and replace(shape.experts, d_ff=shape.experts.d_ff + by)
+        return replace(shape, experts=experts) if experts else replace(shape, d_ff=shape.d_ff + by)
+
+    width = shape.experts.d_ff if shape.experts else shape.d_ff
+    per_channel = (count.of(widened(MLP_STEP)) - count.of(shape)) / MLP_STEP
+    by = MLP_STEP * round((params - count.of(shape)) / per_channel / MLP_STEP)
+    return widened(by) if width / 2 <= width + by <= 2 * width else None
 
 
 def _stretch(reference: Architecture, shape: Architecture) -> float:
@@ -48,19 +116,20 @@ def _stretch(reference: Architecture, shape: Architecture) -> float:
     return abs(math.log(shape.d_model / shape.n_layers * reference.n_layers / reference.d_model))
 
 
-def _shapes(reference: Architecture, params_active: float) -> Iterator[Architecture]:
-    """Candidates on both sides of the target: every width, depths within 1.5x of the proportional one."""
-    for width in range(WIDTH_STEP, 2 * reference.d_model + 1, WIDTH_STEP):
+def _shapes(reference: Architecture, params: float, stretch: float) -> Iterator[Architecture]:
+    """Candidates on both sides of the target: every width, depths within `stretch` of the proportional one."""
+    step = NARROW_STEP if params <= NARROW else WIDTH_STEP
+    for width in range(step, WIDEST + 1, step):
         proportional = width * reference.n_layers / reference.d_model
-        if 6 * width * width * proportional > 8 * params_active:
+        if 3 * width * width * proportional > 8 * params:
             return
-        for depth in range(max(2, math.floor(proportional / 1.5)), math.ceil(proportional * 1.5) + 1):
+        for depth in range(max(2, math.floor(proportional / stretch)), math.ceil(proportional * stretch) + 1):
             yield _scaled(reference, width, depth)
 
 
 def _scaled(reference: Architecture, width: int, depth: int) -> Architecture:
     ratio = width / reference.d_model
-    heads = _multiple(reference.n_heads * ratio, HEAD_STEP)
+    heads = _heads(reference.n_heads * ratio)
     latent, experts = reference.latent, reference.experts
     if latent:
         q_rank = _multiple(latent.q_lora_rank * ratio, 64) if latent.q_lora_rank else 0
@@ -80,6 +149,11 @@ def _scaled(reference: Architecture, width: int, depth: int) -> Architecture:
         latent=latent,
         experts=experts,
     )
+
+
+def _heads(wanted: float) -> int:
+    """A multiple of 8, or a power of two below it."""
+    return 1 << max(0, round(math.log2(wanted))) if wanted < HEAD_STEP else _multiple(wanted, HEAD_STEP)
 
 
 def _divisor(of: int, at_most: int) -> int:

@@ -29,7 +29,7 @@ def refused(text: str) -> str:
 
 @pytest.mark.parametrize("name", model_entries())
 def test_every_entry_has_a_source_and_a_shape(name):
-    assert len(model_entries()[name]["source"]) > 10
+    assert len(model_entries()[name].source) > 10
     assert find_model(name).name == name
     assert find_model(name.upper()) == find_model(name)
 
@@ -44,10 +44,10 @@ def test_a_misspelt_name_is_refused_with_the_nearest(wrong, right):
 
 
 @pytest.mark.parametrize("name", ["", "zzz"])
-def test_a_name_near_nothing_is_refused_with_all_of_them(name):
+def test_a_name_near_nothing_is_refused_with_where_to_look(name):
     with pytest.raises(InputError, match=f"unknown model '{name}'") as refusal:
         find_model(name)
-    assert all(known in refusal.value.hint for known in model_entries())
+    assert "planner models" in refusal.value.hint
 
 
 def test_a_toml_text_is_a_model():
