@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 import typer
 
 from planner.cli.output import Json, say, show_json, show_table
@@ -40,31 +42,46 @@ def models(json: Json = False) -> None:
 
 
 def hardware(json: Json = False) -> None:
-    """Accelerators: dense peaks, memory, power."""
+    """Accelerators: dense peaks, memory, links in one direction, power."""
     from planner.costs.accelerators import accelerators
-    from planner.quantities import human
 
+    chips = list(accelerators().values())
     if json:
-        show_json({"hardware": list(accelerators().values())})
+        show_json({"hardware": [{**asdict(chip), "matmul_ceiling": chip.matmul_ceiling} for chip in chips]})
         return
-    show_table("accelerators (dense peaks)", ("name", "BF16 FLOP/s", "FP8 FLOP/s", "memory bytes", "TDP W", "a node"), [
-        (a.name, human(a.bf16_flops), human(a.fp8_flops) if a.fp8_flops else "-", human(a.memory_bytes), str(a.tdp_watts),
-         str(a.per_node)) for a in accelerators().values()
+    columns = ("name", "BF16", "FP8", "FP4", "matmul", "GB", "GB/s", "scale-up", "scale-out", "TDP W", "a node")
+    show_table("accelerators: dense TFLOP/s; GB/s of memory and, one way, of both links", columns, [
+        (chip.name, _in(1e12, chip.bf16_flops), _in(1e12, chip.fp8_flops), _in(1e12, chip.fp4_flops),
+         f"{chip.matmul_ceiling:.0%}{'' if chip.measured_matmul_flops else '*'}", _in(1e9, chip.memory_bytes),
+         _in(1e9, chip.memory_bandwidth), _in(1e9, chip.scaleup_bandwidth_one_way),
+         _in(1e9, chip.scaleout_bandwidth_one_way), _in(1, chip.tdp_watts), str(chip.per_node)) for chip in chips
     ])  # fmt: skip
+    say("matmul: best measured BF16 matrix product over the peak; * not measured, the median of the others")
+    for source in sorted({chip.source for chip in chips}):
+        say(f"{', '.join(chip.name for chip in chips if chip.source == source)}: {source}")
+
+
+def _in(unit: float, value: float | None) -> str:
+    return "-" if value is None else f"{value / unit:,.5g}"
 
 
 def prices(json: Json = False) -> None:
-    """Rent per accelerator-hour, with date and basis."""
-    from planner.costs.accelerators import accelerators
+    """Rents, purchase prices and electricity, each with date, basis and source."""
+    from planner.costs.prices import grids, purchases, rents
 
     if json:
-        rents = [
-            {"name": a.name, "usd_per_hour": a.usd_per_hour, "basis": a.price_basis} for a in accelerators().values()
-        ]
-        show_json({"prices": rents})
+        show_json({"prices": {"rents": rents(), "purchases": purchases(), "grids": grids()}})
         return
-    show_table("rent", ("accelerator", "USD per hour", "basis"), [
-        (a.name, f"{a.usd_per_hour:.2f}", a.price_basis) for a in accelerators().values()
+    show_table("rent, USD per GPU-hour", ("accelerator", "typical", "low", "high", "basis", "date", "source"), [
+        (rent.accelerator, f"{rent.usd_per_gpu_hour:.2f}", f"{rent.low:.2f}", f"{rent.high:.2f}",
+         rent.basis.replace("_", " "), rent.date, rent.source) for rent in rents()
+    ])  # fmt: skip
+    show_table("purchase, USD per chip", ("accelerator", "typical", "low", "high", "server", "date", "source"), [
+        (found.accelerator, f"{found.usd:,.0f}", f"{found.low:,.0f}", f"{found.high:,.0f}",
+         "with" if found.includes_server else "without", found.date, found.source) for found in purchases()
+    ])  # fmt: skip
+    show_table("electricity", ("grid", "USD per kWh", "kg CO2e per kWh", "date", "source"), [
+        (grid.name, f"{grid.usd_per_kwh:.4f}", f"{grid.kg_co2_per_kwh:.3f}", grid.date, grid.source) for grid in grids()
     ])  # fmt: skip
 
 

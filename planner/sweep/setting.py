@@ -9,6 +9,7 @@ import numpy as np
 
 from planner.costs.accelerators import Accelerator, find_accelerator
 from planner.costs.final_run import FinalCost, final_cost
+from planner.costs.prices import Rent, find_rent
 from planner.costs.throughput import Utilisation
 from planner.errors import InputError
 from planner.models.architecture import Architecture
@@ -47,7 +48,7 @@ class Setting:
 
     sweep: Sweep
     accelerator: Accelerator
-    usd_per_gpu_hour: float
+    rent: Rent
     final_params: ParameterCount
     final: FinalCost
 
@@ -57,6 +58,11 @@ class Setting:
         low, high = self.sweep.file.exploration.params_active
         shapes = [shape_for(self.sweep.model, float(target)) for target in np.geomspace(low, high, N_SIZES)]
         return tuple(Size(shape, count_parameters(shape)) for shape in shapes)
+
+    @property
+    def usd_per_gpu_hour(self) -> float:
+        """The rent of an accelerator-hour."""
+        return self.rent.usd_per_gpu_hour
 
     @property
     def utilisation(self) -> Utilisation:
@@ -84,14 +90,14 @@ def setting_of(sweep: Sweep) -> Setting:
     """Price the final run and read what the studies need from the sweep."""
     final = sweep.file.final
     accelerator = find_accelerator(final.accelerator)
-    price = sweep.file.price.usd_per_gpu_hour or accelerator.usd_per_hour
+    rent = find_rent(accelerator, usd_per_gpu_hour=sweep.file.price.usd_per_gpu_hour)
     params = count_parameters(sweep.model)
     cost = final_cost(
         params.active,
         final.tokens,
         accelerator,
         count=final.count,
-        usd_per_gpu_hour=price,
+        usd_per_gpu_hour=rent.usd_per_gpu_hour,
         gpu_hours_per_trillion_tokens=final.gpu_hours_per_trillion_tokens,
         context_extension_gpu_hours=final.context_extension_gpu_hours,
         post_training_gpu_hours=final.post_training_gpu_hours,
@@ -108,7 +114,7 @@ def setting_of(sweep: Sweep) -> Setting:
             f"{sweep.source}: exploration.params_active reaches {largest:.4g}, beyond the final run's {params.active:.4g}",
             "small runs are for less than the final run: lower it",
         )
-    return Setting(sweep, accelerator, price, params, cost)
+    return Setting(sweep, accelerator, rent, params, cost)
 
 
 def to_gpu_hours(budget: Budget, setting: Setting) -> float:
