@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from planner.costs.accelerators import Accelerator
+from planner.costs.accelerators import Accelerator, Precision
 from planner.costs.layout import Layouts
 from planner.costs.workload import BF16_BYTES, Workload
 
@@ -18,6 +18,7 @@ WEIGHT_BYTES = 2
 GRADIENT_BYTES = 4
 OPTIMIZER_BYTES = 12  # Adam: FP32 weight and two moments
 LOGIT_BYTES = 4  # a BF16 logit and its gradient, with a fused cross-entropy
+SCORE_BYTES = 5  # a head, query and key, with softmax and dropout (Korthikanti et al., arXiv 2205.05198, eq. 1)
 # Of the memory a vendor prints: an 80 GB card has 85e9 bytes, of which context, buffers and fragmentation take their
 # part. All 216 layouts that llm-foundry ran fit (tests/benchmarks/throughput.py); the fullest takes 0.97.
 USABLE = 0.98
@@ -49,13 +50,16 @@ def usable_bytes(chip: Accelerator) -> float:
     return USABLE * chip.memory_bytes
 
 
-def memory_of(work: Workload, layouts: Layouts) -> Memory:
+def memory_of(
+    work: Workload, layouts: Layouts, precision: Precision = Precision.BF16, *, scores_kept: bool = False
+) -> Memory:
     """Memory of each layout with Adam in mixed precision.
 
     Tensor parallelism splits weights and, as sequence parallelism, every activation (Korthikanti et al., arXiv
     2205.05198, eq. 4); the pipeline splits layers, its first stage keeping one micro-batch per stage in flight (1F1B;
     Narayanan et al., arXiv 2104.04473, section 2.2). ZeRO-1 splits the optimizer over data and context ranks, ZeRO-2
     gradients too, ZeRO-3 weights too: there the optimizer's copy is the stored one, and two layers are gathered at a time.
+    `scores_kept` is attention without a fused kernel. With FP8, what the backward pass keeps is one byte a value (DeepSeek-V3, arXiv 2412.19437, section 3.3.3).
     """
     stage = np.ceil(work.n_layers / layouts.pipeline)
     share = stage / work.n_layers / layouts.tensor
@@ -74,13 +78,16 @@ def memory_of(work: Workload, layouts: Layouts) -> Memory:
     tokens = layouts.micro_batch * work.context_length / layouts.context
     logits = LOGIT_BYTES * work.vocab_size * tokens / layouts.tensor
     one_layer = work.activation_bytes / work.n_layers * tokens / layouts.tensor
-    kept = np.where(layouts.full, BF16_BYTES * work.d_model * tokens / layouts.tensor, one_layer)
+    narrow = 0.5 if precision is not Precision.BF16 else 1.0
+    scores = SCORE_BYTES * work.n_heads * work.context_length if scores_kept else 0.0
+    selective = (narrow * work.kept_bytes / work.n_layers + scores) * tokens / layouts.tensor
+    kept = np.where(layouts.full, BF16_BYTES * work.d_model * tokens / layouts.tensor, selective)
     return Memory(
         weights=np.where(layouts.zero == 3, 0.0, WEIGHT_BYTES * (dense + experts)),
         gradients=held(GRADIENT_BYTES, 2),
         optimizer=held(OPTIMIZER_BYTES, 1),
         activations=kept * stage * in_flight(layouts),
-        working=gathered + np.maximum(logits, np.where(layouts.full, one_layer, 0.0)),
+        working=gathered + np.maximum(logits, one_layer),
     )
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from planner.costs.accelerators import Accelerator, Precision
+from planner.costs.calibration import AttentionKernel, calibration_with
 from planner.costs.layout import Layout, Layouts, candidate_layouts
 from planner.costs.memory import Memory, memory_of, usable_bytes
 from planner.costs.step import Step, step_of
@@ -21,11 +22,12 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Cluster:
-    """`count` accelerators of one kind, and the precision of matrix products on them."""
+    """`count` accelerators of one kind, the precision of matrix products on them, and the attention kernel."""
 
     chip: Accelerator
     count: int
     precision: Precision = Precision.BF16
+    kernel: AttentionKernel = AttentionKernel.FLASH_3
 
 
 @dataclass(frozen=True)
@@ -72,9 +74,13 @@ class _Fitting:
 @lru_cache(maxsize=256)
 def _search(work: Workload, cluster: Cluster) -> _Search:
     every = candidate_layouts(work, cluster.chip, cluster.count)
-    memory = memory_of(work, every)
+    memory = memory_of(work, every, cluster.precision, scores_kept=cluster.kernel is AttentionKernel.UNFUSED)
+    calibration = calibration_with(cluster.kernel)
     return _Search(
-        every, memory, memory.fits(cluster.chip), step_of(work, cluster.chip, every, precision=cluster.precision)
+        every,
+        memory,
+        memory.fits(cluster.chip),
+        step_of(work, cluster.chip, every, precision=cluster.precision, calibration=calibration),
     )
 
 
@@ -119,11 +125,15 @@ def step_seconds(
 
 
 def whole_batch(batch_tokens: ArrayLike, context_length: int, count: int) -> NDArray[np.int64]:
-    """Global batches as whole sequences that spread evenly: the nearest multiple of `count` sequences, for less than
-    that of the largest divisor of `count` they fill. Tokens in, tokens out."""
+    """Global batches as whole sequences that spread evenly, tokens in and tokens out.
+
+    The nearest multiple of `count` sequences; for fewer, of the most ranks that `count` leaves when powers of two are
+    taken from it for other degrees.
+    """
     sequences = np.maximum(1, np.rint(np.atleast_1d(np.asarray(batch_tokens, float)) / context_length)).astype(np.int64)
-    divisors = np.array([unit for unit in range(1, count + 1) if count % unit == 0])
-    unit = divisors[np.searchsorted(divisors, sequences, side="right") - 1]
+    odd = count // (count & -count)  # what powers of two cannot split goes to the data ranks
+    units = odd * 2 ** np.arange((count // odd).bit_length())
+    unit = units[np.maximum(0, np.searchsorted(units, sequences, side="right") - 1)]
     whole: NDArray[np.int64] = np.maximum(1, np.rint(sequences / unit)).astype(np.int64) * unit * context_length
     return whole
 

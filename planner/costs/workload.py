@@ -16,8 +16,9 @@ BF16_BYTES = 2
 class Workload:
     """Sums over all layers unless said otherwise; FLOPs are of one token's forward pass, bytes of BF16 values.
 
-    `activation_bytes` is what the backward pass needs of one token when nothing but attention scores is computed again;
-    `dispatch_bytes` is what one token sends to the experts of its mixture layers, one way. Multi-token-prediction
+    `activation_bytes` is what the backward pass reads of one token, attention scores computed again; `kept_bytes` what it
+    keeps when norms, the MLP's product and latent attention's up-projections are computed again too, which costs next to
+    nothing (DeepSeek-V3, arXiv 2412.19437, section 3.2.3). `dispatch_bytes` is what one token sends to the experts of its mixture layers, one way. Multi-token-prediction
     modules are layers here.
     """
 
@@ -32,6 +33,7 @@ class Workload:
     score_flops: float
     head_flops: float
     activation_bytes: float
+    kept_bytes: float
     key_value_bytes: float
     dispatch_bytes: float
     expert_params: float
@@ -68,6 +70,7 @@ def workload_of(model: Architecture, context_length: int) -> Workload:
         score_flops=flops.scores,
         head_flops=flops.head + heads,
         activation_bytes=_activation_bytes(model, n_layers, n_moe),
+        kept_bytes=_kept_bytes(model, n_layers, n_moe),
         key_value_bytes=float(BF16_BYTES * n_layers * sum(_attention_channels(model)[1:])),
         dispatch_bytes=float(BF16_BYTES * n_moe * model.d_model * experts.experts_per_token) if experts else 0.0,
         expert_params=stored,
@@ -97,6 +100,21 @@ def _activation_bytes(model: Architecture, n_layers: int, n_moe: int) -> float:
         routed = experts.experts_per_token * (inner * experts.d_ff + 2 * model.d_model)  # with copies in and out
         shared = experts.n_shared * inner * (experts.shared_d_ff or experts.d_ff)
         channels += n_moe * (routed + shared)
+    return float(BF16_BYTES * channels)
+
+
+def _kept_bytes(model: Architecture, n_layers: int, n_moe: int) -> float:
+    """What of `_activation_bytes` is not cheap to compute again: both residual inputs, latents or queries, keys and
+    values, the attention output, and what goes into the MLP's activation."""
+    latent = model.latent
+    projected = latent.q_lora_rank + latent.kv_lora_rank + latent.qk_rope_head_dim if latent else None
+    attention = 2 * model.d_model + (projected or sum(_attention_channels(model))) + _output_channels(model)
+    inner = 2 if model.gated_mlp else 1
+    channels = n_layers * attention + (n_layers - n_moe) * inner * model.d_ff
+    experts = model.experts
+    if experts:
+        routed = experts.experts_per_token * (inner * experts.d_ff + model.d_model)
+        channels += n_moe * (routed + experts.n_shared * inner * (experts.shared_d_ff or experts.d_ff))
     return float(BF16_BYTES * channels)
 
 

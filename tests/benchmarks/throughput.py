@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from truths import SHARED
 
 from planner.costs.accelerators import Precision, find_accelerator
-from planner.costs.calibration import CALIBRATION, Calibration
+from planner.costs.calibration import AttentionKernel, Calibration, calibration_with
 from planner.costs.layout import Layout, layouts_of
 from planner.costs.memory import USABLE, memory_of
 from planner.costs.step import VALIDATED, step_of
@@ -108,7 +108,7 @@ def table() -> Measured:
         seconds.append(row["global_batch_tokens"] / row["gpus"] / rate)
         terms.append([parts.get(term, 0.0) for term in TERMS])
         fixed.append(float(step.once[0]))
-        full.append(float(memory_of(work, layouts).total[0]) / chip.memory_bytes)
+        full.append(float(memory_of(work, layouts, precision).total[0]) / chip.memory_bytes)
     return Measured(rows.assign(full=full), np.array(seconds), np.array(terms), np.array(fixed))
 
 
@@ -155,7 +155,7 @@ def main() -> None:
     measured = table()
     every = np.ones(len(measured.rows), bool)
     found = calibrated(fitted(measured, every))
-    print(f"fitted to {every.sum()} rows: {found}\nin use: {CALIBRATION}\n")
+    print(f"fitted to {every.sum()} rows: {found}\nin use: {calibration_with(AttentionKernel.FLASH_1)}\n")
     unseen = left_out(measured)
     pooled = np.concatenate(unseen)
     print(f"cells left out, {SPLITS} splits: median error {np.median(pooled):.1%}, 90th percentile "
