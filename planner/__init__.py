@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from planner.assess.worlds import assess_plan
+    from planner.costs.cost import cost
     from planner.decisions.allocation import allocate
     from planner.decisions.gains import compare
     from planner.fitting.fit import fit, run_backtest
@@ -23,6 +24,7 @@ _HOMES = {
     "assess_plan": "planner.assess.worlds",
     "bootstrap": "planner.fitting.solve",
     "compare": "planner.decisions.gains",
+    "cost": "planner.costs.cost",
     "fit": "planner.fitting.fit",
     "import_logs": "planner.logs.reconcile",
     "predict": "planner.fitting.predict",
@@ -39,6 +41,7 @@ __all__ = [  # each is imported when it is first used, so that `import planner` 
     "assess_plan",
     "bootstrap",
     "compare",
+    "cost",
     "fit",
     "import_logs",
     "predict",

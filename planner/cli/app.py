@@ -12,7 +12,8 @@ from planner.cli.output import show_error
 from planner.errors import InputError, PlannerError, StoppedError, WorldError
 
 COMMANDS = (
-    "run", "propose", "import_", "fit", "predict", "backtest", "allocate", "compare", "assess", "report", "init", "catalogs",
+    "run", "propose", "import_", "fit", "predict", "backtest", "allocate", "compare", "assess", "report", "init", "cost",
+    "catalogs",
 )  # fmt: skip
 
 app = typer.Typer(

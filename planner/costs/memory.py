@@ -58,8 +58,9 @@ def memory_of(
     Tensor parallelism splits weights and, as sequence parallelism, every activation (Korthikanti et al., arXiv
     2205.05198, eq. 4); the pipeline splits layers, its first stage keeping one micro-batch per stage in flight (1F1B;
     Narayanan et al., arXiv 2104.04473, section 2.2). ZeRO-1 splits the optimizer over data and context ranks, ZeRO-2
-    gradients too, ZeRO-3 weights too: there the optimizer's copy is the stored one, and two layers are gathered at a time.
-    `scores_kept` is attention without a fused kernel. With FP8, what the backward pass keeps is one byte a value (DeepSeek-V3, arXiv 2412.19437, section 3.3.3).
+    gradients too, ZeRO-3 weights too: there the optimizer's copy is the stored one, and two layers are gathered at a
+    time. `scores_kept` is attention without a fused kernel. With FP8, what the backward pass keeps is one byte a value
+    (DeepSeek-V3, arXiv 2412.19437, section 3.3.3).
     """
     stage = np.ceil(work.n_layers / layouts.pipeline)
     share = stage / work.n_layers / layouts.tensor

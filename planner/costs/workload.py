@@ -16,10 +16,10 @@ BF16_BYTES = 2
 class Workload:
     """Sums over all layers unless said otherwise; FLOPs are of one token's forward pass, bytes of BF16 values.
 
-    `activation_bytes` is what the backward pass reads of one token, attention scores computed again; `kept_bytes` what it
-    keeps when norms, the MLP's product and latent attention's up-projections are computed again too, which costs next to
-    nothing (DeepSeek-V3, arXiv 2412.19437, section 3.2.3). `dispatch_bytes` is what one token sends to the experts of its mixture layers, one way. Multi-token-prediction
-    modules are layers here.
+    `activation_bytes` is what the backward pass reads of one token, attention scores computed again; `kept_bytes` what
+    it keeps when norms, the MLP's product and latent attention's up-projections are computed again too, which costs next
+    to nothing (DeepSeek-V3, arXiv 2412.19437, section 3.2.3). `dispatch_bytes` is what one token sends to the experts of
+    its mixture layers, one way. Multi-token-prediction modules are layers here.
     """
 
     context_length: int

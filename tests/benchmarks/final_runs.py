@@ -2,9 +2,10 @@
 
     python tests/benchmarks/final_runs.py
 
-Hours are published figures collected in ../shared/reference/final_runs.csv; what that file leaves out (context, batch, count where
-the run's paper gives it) is here. Modelled hours are those of the fastest layout over goodput and over one production
-factor, which for each dense run is the geometric mean of the other dense runs' and for the others that of all dense runs. Prints every row, dense and mixture of experts apart.
+Hours are published figures collected in ../shared/reference/final_runs.csv; what that file leaves out (context, batch, and the
+count where the run's paper gives it) is here. Modelled hours are those of the fastest layout over goodput and over one
+production factor, which for each dense run is the geometric mean of the other dense runs' and for the others that of all
+dense runs. Prints every row, dense and mixture of experts apart.
 """
 
 from __future__ import annotations
@@ -28,7 +29,10 @@ from planner.models.architecture import Architecture, Experts, Norm
 from planner.models.catalog import find_model
 
 ROWS = SHARED / "reference/final_runs.csv"
-CHIPS = {"A100-80": "a100", "A100-40": "a100-40gb", "H100": "h100", "H800": "h800", "V100": "v100", "TPUv4": "tpu-v4", "TPUv3": "tpu-v3"}  # fmt: skip
+CHIPS = {
+    "A100-80": "a100", "A100-40": "a100-40gb", "H100": "h100", "H800": "h800", "V100": "v100", "TPUv4": "tpu-v4",
+    "TPUv3": "tpu-v3",
+}  # fmt: skip
 UNKNOWN_COUNT = 1024
 
 
@@ -47,7 +51,8 @@ def plain(
     name: str, layers: int, width: int, heads: int, kv: int, head: int, d_ff: int, vocab: int, **more: object
 ) -> Architecture:
     """A shape the catalog does not have, from the run's paper."""
-    return Architecture(name, name, layers, width, heads, kv, head, d_ff, vocab, **{"gated_mlp": False, "norm": Norm.LAYER, **more})  # fmt: skip
+    fields = {"gated_mlp": False, "norm": Norm.LAYER, **more}
+    return Architecture(name, name, layers, width, heads, kv, head, d_ff, vocab, **fields)
 
 
 def llama(name: str) -> Setup:
@@ -71,7 +76,8 @@ SETUPS = {
     "Llama 2 7B": Setup(find_model("llama-2-7b"), 4096, 4.2e6),  # arXiv 2307.09288, table 1
     "Llama 2 13B": Setup(find_model("llama-2-13b"), 4096, 4.2e6),
     "Llama 2 70B": Setup(find_model("llama-2-70b"), 4096, 4.2e6),
-    "Llama 2 34B": Setup(plain("llama-2-34b", 48, 8192, 64, 8, 128, 22016, 32000, gated_mlp=True, norm=Norm.RMS), 4096, 4.2e6),
+    "Llama 2 34B": Setup(
+        plain("llama-2-34b", 48, 8192, 64, 8, 128, 22016, 32000, gated_mlp=True, norm=Norm.RMS), 4096, 4.2e6),
     "Llama 3 8B": Setup(find_model("llama-3-8b"), 8192, 8.4e6),
     "Llama 3 70B": Setup(find_model("llama-3-70b"), 8192, 16.8e6),
     "Llama 3.1 8B": Setup(find_model("llama-3-8b"), 8192, 8.4e6),
@@ -86,9 +92,11 @@ SETUPS = {
     "OPT-175B": Setup(find_model("opt-175b"), 2048, 2.1e6, 992),  # arXiv 2205.01068, table 1
     "BLOOM-176B": Setup(find_model("bloom-176b"), 2048, 4.2e6, 384),  # arXiv 2211.05100, table 3
     "GPT-3 175B": Setup(find_model("gpt-3-175b"), 2048, 3.2e6, 10000),  # arXiv 2005.14165, table 2.1
-    "PaLM 540B": Setup(plain("palm", 118, 18432, 48, 1, 256, 73728, 256000, gated_mlp=True, tied_embeddings=True), 2048, 4.2e6, 6144),  # arXiv 2204.02311
+    "PaLM 540B": Setup(  # arXiv 2204.02311
+        plain("palm", 118, 18432, 48, 1, 256, 73728, 256000, gated_mlp=True, tied_embeddings=True), 2048, 4.2e6, 6144),
     "Gopher 280B": Setup(plain("gopher", 80, 16384, 128, 128, 128, 65536, 32000), 2048, 6e6, 4096),  # arXiv 2112.11446
-    "LaMDA 137B": Setup(plain("lamda", 64, 8192, 128, 128, 128, 65536, 32000, gated_mlp=True), 1024, 256e3, 1024),  # arXiv 2201.08239
+    "LaMDA 137B": Setup(  # arXiv 2201.08239
+        plain("lamda", 64, 8192, 128, 128, 128, 65536, 32000, gated_mlp=True), 1024, 256e3, 1024),
     "GPT-NeoX-20B": Setup(plain("neox-20b", 44, 6144, 64, 64, 96, 24576, 50432), 2048, 3.15e6, 96),  # arXiv 2204.06745
     "Pythia 70M": pythia("pythia-70m", 32),
     "Pythia 160M": pythia("pythia-160m", 32),
@@ -98,22 +106,27 @@ SETUPS = {
     "Pythia 2.8B": pythia("pythia-2.8b", 64),
     "Pythia 6.9B": pythia("pythia-6.9b", 128),
     "Pythia 12B": pythia("pythia-12b", 256),
-    "Falcon-40B": Setup(plain("falcon-40b", 60, 8192, 128, 8, 64, 32768, 65024, tied_embeddings=True), 2048, 2.36e6, 384),  # arXiv 2311.16867
+    "Falcon-40B": Setup(  # arXiv 2311.16867
+        plain("falcon-40b", 60, 8192, 128, 8, 64, 32768, 65024, tied_embeddings=True), 2048, 2.36e6, 384),
     "Falcon-180B": Setup(plain("falcon-180b", 80, 14848, 232, 8, 64, 59392, 65024, tied_embeddings=True), 2048, 4.2e6, 4096),
     "MPT-7B": Setup(find_model("mpt-7b"), 2048, 3.6e6, 440),
     "MPT-30B": Setup(find_model("mpt-30b"), 2048, 4.2e6, 512),
     "TinyLlama 1.1B": Setup(find_model("tinyllama-1.1b"), 2048, 2.1e6, 16),  # arXiv 2401.02385
-    "StarCoder 15.5B": Setup(plain("starcoder", 40, 6144, 48, 1, 128, 24576, 49152, learned_positions=8192, tied_embeddings=True), 8192, 4.2e6, 512),  # arXiv 2305.06161
-    "Nemotron-4 15B": Setup(plain("nemotron-15b", 32, 6144, 48, 8, 128, 24576, 256000), 4096, 4.7e6, 3072),  # arXiv 2402.16819
-    "Nemotron-4 340B": Setup(plain("nemotron-340b", 96, 18432, 96, 8, 192, 73728, 256000), 4096, 9.4e6, 6144),  # arXiv 2406.11704
+    "StarCoder 15.5B": Setup(  # arXiv 2305.06161
+        plain("starcoder", 40, 6144, 48, 1, 128, 24576, 49152, learned_positions=8192, tied_embeddings=True), 8192, 4.2e6, 512),
+    "Nemotron-4 15B": Setup(  # arXiv 2402.16819
+        plain("nemotron-15b", 32, 6144, 48, 8, 128, 24576, 256000), 4096, 4.7e6, 3072),
+    "Nemotron-4 340B": Setup(  # arXiv 2406.11704
+        plain("nemotron-340b", 96, 18432, 96, 8, 192, 73728, 256000), 4096, 9.4e6, 6144),
 }  # fmt: skip
 APART = {  # hours that are not those of training from scratch on the tokens listed
     "Llama 3.2 1B": "pruned and distilled", "Llama 3.2 3B": "pruned and distilled",
     "LaMDA 137B": "tokens derived from the hours", "MPT-30B": "A100 and H100 mixed, hours converted",
 }  # fmt: skip
 WITHOUT = {
-    "DeepSeek-V3 total": "all stages", "GLaM": "experts in every other layer", "Llama 4 Maverick": "experts in every other layer",
-    "Apertus 70B": "GH200 is not in the catalog", "nanochat GPT-2 grade (d24)": "tokens not published", "GPT-4 (estimate)": "an estimate",
+    "DeepSeek-V3 total": "all stages", "GLaM": "experts in every other layer",
+    "Llama 4 Maverick": "experts in every other layer", "Apertus 70B": "GH200 is not in the catalog",
+    "GPT-4 (estimate)": "an estimate",
 }  # fmt: skip
 
 
@@ -165,7 +178,8 @@ def _row(row: pd.Series) -> dict[str, object]:
     steps = row["tokens"] / fastest.batch_tokens
     ideal = steps * fastest.seconds * count / 3600 / Reliability().goodput(count)
     return {
-        "run": row["model"], "confidence": row["confidence"], "kind": "mixture of experts" if setup.model.experts else "dense", "chip": chip.name,
+        "run": row["model"], "confidence": row["confidence"],
+        "kind": "mixture of experts" if setup.model.experts else "dense", "chip": chip.name,
         "count": f"{count}" if setup.count else f"{count}?", "published": row["gpu_hours"], "ideal": ideal,
         "factor": round(ideal / row["gpu_hours"], 3), "layout": str(fastest.layout),
     }  # fmt: skip
