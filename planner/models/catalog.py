@@ -50,7 +50,7 @@ def find_model(name: str, text: str | None = None) -> Architecture:
     """
     if text is not None:
         try:
-            return _build(Path(name).stem, tomllib.loads(text), name)
+            return build(Path(name).stem, tomllib.loads(text), name)
         except tomllib.TOMLDecodeError as error:
             raise InputError(f"{name}: not TOML: {error}", "see docs/design.md for the form of a model file") from None
     key = name.lower()
@@ -60,10 +60,11 @@ def find_model(name: str, text: str | None = None) -> Architecture:
             f"unknown model {name!r}",
             f"did you mean {near[0]!r}?" if near else "see `planner models`, or give a TOML file",
         )
-    return _build(key, model_entries()[key].fields, "planner's catalog")
+    return build(key, model_entries()[key].fields, "planner's catalog")
 
 
-def _build(name: str, fields: dict[str, Any], place: str) -> Architecture:
+def build(name: str, fields: dict[str, Any], place: str) -> Architecture:
+    """An architecture from its fields; InputError names `place` and the field that is wrong."""
     given = {key: value for key, value in fields.items() if key != "source"}
     try:
         model = _ADAPTER.validate_python({"family": name, **given, "name": name})
