@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from planner.costs.accelerators import Accelerator
 from planner.costs.energy import energy_kwh
-from planner.costs.throughput import Utilisation, measured_utilisation, typical_utilisation
+from planner.costs.throughput import Utilisation, utilisation_of
 from planner.models.flops import training_flops
 
 
@@ -61,18 +61,16 @@ def final_cost(
     *,
     count: int,
     usd_per_gpu_hour: float,
+    modelled_gpu_hours: float,
     gpu_hours_per_trillion_tokens: float | None = None,
     context_extension_gpu_hours: float = 0.0,
     post_training_gpu_hours: float = 0.0,
 ) -> FinalCost:
-    """Hours measured per trillion tokens where given, else modelled from a typical utilisation."""
+    """Hours measured per trillion tokens where given, else the modelled ones."""
     flops = training_flops(params_active, tokens)
-    if gpu_hours_per_trillion_tokens is None:
-        utilisation = typical_utilisation()
-        hours = utilisation.gpu_hours(flops, accelerator)
-    else:
-        hours = gpu_hours_per_trillion_tokens * tokens / 1e12
-        utilisation = measured_utilisation(flops, hours, accelerator)
+    measured = gpu_hours_per_trillion_tokens is not None
+    hours = gpu_hours_per_trillion_tokens * tokens / 1e12 if gpu_hours_per_trillion_tokens else modelled_gpu_hours
+    source = "measured" if measured else "modelled"
     every_hour = hours + context_extension_gpu_hours + post_training_gpu_hours
     return FinalCost(
         flops=flops,
@@ -80,9 +78,9 @@ def final_cost(
         pretraining_gpu_hours=hours,
         context_extension_gpu_hours=context_extension_gpu_hours,
         post_training_gpu_hours=post_training_gpu_hours,
-        gpu_hours_source="modelled" if gpu_hours_per_trillion_tokens is None else "measured",
+        gpu_hours_source=source,
         count=count,
         usd_per_gpu_hour=usd_per_gpu_hour,
         energy_kwh=energy_kwh(every_hour, accelerator),
-        utilisation=utilisation,
+        utilisation=utilisation_of(flops, hours, accelerator, source),
     )

@@ -7,10 +7,6 @@ from dataclasses import dataclass
 
 from planner.costs.accelerators import Accelerator
 
-# Median of 6ND / (GPU-hours x BF16 peak) over 47 published training runs (DeepSeek-V3 .346, Llama 3.1 405B .346,
-# Llama 2 .38-.43, SmolLM3 .21): interruptions and restarts are inside, unlike in a reported MFU.
-TYPICAL_UTILISATION = 0.33
-
 
 @dataclass(frozen=True)
 class Utilisation:
@@ -24,15 +20,10 @@ class Utilisation:
         return flops / (self.fraction * accelerator.bf16_flops * 3600.0)
 
 
-def typical_utilisation() -> Utilisation:
-    """What published runs reach, for want of a measurement."""
-    return Utilisation(TYPICAL_UTILISATION, f"median of 47 published runs ({TYPICAL_UTILISATION:.2f} of the BF16 peak)")
-
-
-def measured_utilisation(flops: float, gpu_hours: float, accelerator: Accelerator) -> Utilisation:
-    """What a measured run implies for others on the same cluster and software."""
+def utilisation_of(flops: float, gpu_hours: float, accelerator: Accelerator, source: str) -> Utilisation:
+    """What `gpu_hours`, which `source` says where they are from, make of the peak."""
     fraction = flops / (gpu_hours * accelerator.bf16_flops * 3600.0)
-    return Utilisation(fraction, f"implied by the final run's measured hours ({fraction:.3f} of the BF16 peak)")
+    return Utilisation(fraction, f"implied by the final run's {source} hours ({fraction:.3f} of the BF16 peak)")
 
 
 def accelerators_for(gpu_hours: float, accelerator: Accelerator, cluster: int, max_days: float) -> int:

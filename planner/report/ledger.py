@@ -79,6 +79,7 @@ def question_of(plan: Plan) -> dict[str, Any]:
             "gpu_hours_per_trillion_tokens": final.gpu_hours_per_trillion_tokens,
         },
         "utilisation": asdict(setting.utilisation),
+        "yardstick": asdict(setting.yardstick),
         "price_source": "the sweep file" if file.price.usd_per_gpu_hour else f"{setting.rent.source} ({setting.rent.date})",
         "power": {"tdp_watts": setting.accelerator.tdp_watts, "server_power_factor": setting.accelerator.server_power_factor,
                   "average_draw": AVERAGE_DRAW, "pue": PUE},

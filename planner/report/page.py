@@ -97,8 +97,9 @@ def _caveats_of_the_forecast(found: Findings) -> list[str]:
 def _caveats_of_the_cost(found: Findings) -> list[str]:
     question = found.question
     lines = [
-        f"Hours of the small runs are modelled at {percent(question['utilisation']['fraction'], 1)} of the BF16 peak, "
-        f"{question['utilisation']['source']}; small models on few chips may reach more or less.",
+        "Hours of the small runs are those of the step-time model's fastest layouts times "
+        f"{question['yardstick']['factor']:.2f}, {question['yardstick']['source']}; the final run uses "
+        f"{percent(question['utilisation']['fraction'], 1)} of the BF16 peak.",
         f"Rent of ${question['final']['usd_per_gpu_hour']:g} per hour is taken from {question['price_source']}; owning a "
         "cluster, staff, data and failed hardware are not in it.",
         "Failed and diverged runs are paid for and not repeated.",

@@ -18,7 +18,7 @@ def hyperparameter_requests(setting: Setting, budget: float) -> list[Request]:
     sizes = (setting.sizes[0], setting.sizes[len(setting.sizes) // 2], setting.sizes[-1])
     cells = [(size, tokens) for size in sizes for tokens in setting.tokens_between(size, DATA_RATIO)[:3]]
     priced = sorted(
-        ((setting.gpu_hours(size.active, tokens) * len(FACTORS) ** 2, size, tokens) for size, tokens in cells),
+        ((setting.gpu_hours(size, tokens) * len(FACTORS) ** 2, size, tokens) for size, tokens in cells),
         key=lambda cell: cell[0],
     )
     if priced[0][0] > budget:

@@ -23,7 +23,7 @@ def idea_requests(setting: Setting, budget: float) -> list[Request]:
     """
     names = ["baseline", *(idea.name for idea in setting.sweep.file.idea)]
     rungs = _rungs(setting)
-    cost = np.array([setting.gpu_hours(size.active, tokens) for size, tokens in rungs]) * len(names)
+    cost = np.array([setting.gpu_hours(size, tokens) for size, tokens in rungs]) * len(names)
     least = SMALLEST_PAIRS * float(cost[0])
     if least > budget:
         raise InputError(

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 import pandas as pd
 
 from planner.costs.energy import energy_kwh
-from planner.costs.throughput import accelerators_for
 from planner.errors import InputError
 from planner.models.architecture import Architecture
 from planner.models.flops import RULE_6ND_ACTIVE, training_flops
@@ -20,10 +19,9 @@ from planner.sweep.optimal import Design
 from planner.sweep.prescription import WARMUP_STEPS, WEIGHT_DECAY, step_law
 from planner.sweep.request import Request
 from planner.sweep.scaling import scaling_requests
-from planner.sweep.setting import Setting, Size, setting_of
+from planner.sweep.setting import CONTEXT_LENGTH, Setting, Size, setting_of
 from planner.sweep.spec import Sweep
 
-CONTEXT_LENGTH = 4096
 SEQUENCES_STEP = 8  # batches are whole multiples of it: one sequence a chip of a node
 # What makes two runs the same run: everything that is trained, nothing of what it costs or why it was asked for.
 IDENTITY = (
@@ -193,11 +191,10 @@ def _shape(model: Architecture) -> dict[str, object]:
 
 
 def _cost(size: Size, tokens: int, setting: Setting) -> dict[str, object]:
-    hours = setting.gpu_hours(size.active, tokens)
-    exploration = setting.sweep.file.exploration
+    count, hours = setting.planned(size, tokens)
     return {
         "accelerator": setting.accelerator.name,
-        "n_accelerators": accelerators_for(hours, setting.accelerator, exploration.count, exploration.max_days_per_run),
+        "n_accelerators": count,
         "gpu_hours": hours,
         "gpu_hours_source": "modelled",
         "usd": hours * setting.usd_per_gpu_hour,

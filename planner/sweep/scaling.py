@@ -17,7 +17,7 @@ LADDER = (1.0, 2.0, 5.0, 10.0)  # multiples of the smallest amount of data (OLMo
 def scaling_requests(setting: Setting, study: Study, budget: float) -> tuple[list[Request], Design | None]:
     """The study's runs within `budget` accelerator-hours, and the certificate of an optimal design."""
     cells = _grid(setting) if study.design == "optimal" else _ladder(setting)
-    cost = np.array([setting.gpu_hours(size.active, tokens) for size, tokens in cells])
+    cost = np.array([setting.gpu_hours(size, tokens) for size, tokens in cells])
     if (cost <= budget).sum() < 6:
         raise InputError(
             f"a scaling study of {budget:.4g} GPU-hours affords {int((cost <= budget).sum())} of {cost.size} cells; a law needs 6",

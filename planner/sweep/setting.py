@@ -9,16 +9,19 @@ import numpy as np
 
 from planner.costs.accelerators import Accelerator, find_accelerator
 from planner.costs.final_run import FinalCost, final_cost
+from planner.costs.planned import TYPICAL, Offer, Yardstick, kept_hours, measured_yardstick, planned_hours
 from planner.costs.prices import Rent, find_rent
+from planner.costs.search import Cluster
 from planner.costs.throughput import Utilisation
 from planner.errors import InputError
 from planner.models.architecture import Architecture
-from planner.models.flops import training_flops
 from planner.models.parameters import ParameterCount, count_parameters
 from planner.models.shape import shape_for
 from planner.quantities import Budget, Unit
+from planner.sweep.prescription import step_law
 from planner.sweep.spec import Sweep
 
+CONTEXT_LENGTH = 4096
 N_SIZES = 7  # between the smallest and the largest, equally spaced in logs
 HIGHEST_UTILISATION = 2.0  # of the BF16 peak: dense FP8 has twice the peak, nothing has more
 TOKEN_RATIO = 2**0.5  # between neighbouring amounts of data
@@ -51,6 +54,7 @@ class Setting:
     rent: Rent
     final_params: ParameterCount
     final: FinalCost
+    yardstick: Yardstick
 
     @cached_property
     def sizes(self) -> tuple[Size, ...]:
@@ -66,7 +70,7 @@ class Setting:
 
     @property
     def utilisation(self) -> Utilisation:
-        """What small runs are assumed to reach: the final run's."""
+        """What the final run reaches, by which a budget of FLOPs becomes one of hours."""
         return self.final.utilisation
 
     @property
@@ -74,9 +78,16 @@ class Setting:
         """The exploration's budget in accelerator-hours."""
         return to_gpu_hours(self.sweep.file.exploration.budget, self)
 
-    def gpu_hours(self, params_active: float, tokens: float) -> float:
+    def gpu_hours(self, size: Size, tokens: float) -> float:
         """Modelled hours of one run."""
-        return self.utilisation.gpu_hours(training_flops(params_active, tokens), self.accelerator)
+        return self.planned(size, tokens)[1]
+
+    def planned(self, size: Size, tokens: float) -> tuple[int, float]:
+        """Accelerators and modelled hours of one run at the batch that its hyperparameter rule gives."""
+        exploration = self.sweep.file.exploration
+        offer = Offer(self.accelerator, exploration.count, exploration.max_days_per_run)
+        batch = step_law(size.active_non_embedding, tokens).batch_tokens
+        return planned_hours(size.model, tokens, offer, batch, CONTEXT_LENGTH, self.yardstick)
 
     def tokens_between(self, size: Size, ratio: float = TOKEN_RATIO) -> list[float]:
         """Amounts of data for one size, from the lower bound up in steps of `ratio`, the upper bound last."""
@@ -92,12 +103,14 @@ def setting_of(sweep: Sweep) -> Setting:
     accelerator = find_accelerator(final.accelerator)
     rent = find_rent(accelerator, usd_per_gpu_hour=sweep.file.price.usd_per_gpu_hour)
     params = count_parameters(sweep.model)
+    kept = _kept_hours(sweep, accelerator)
     cost = final_cost(
         params.active,
         final.tokens,
         accelerator,
         count=final.count,
         usd_per_gpu_hour=rent.usd_per_gpu_hour,
+        modelled_gpu_hours=kept * TYPICAL.factor,
         gpu_hours_per_trillion_tokens=final.gpu_hours_per_trillion_tokens,
         context_extension_gpu_hours=final.context_extension_gpu_hours,
         post_training_gpu_hours=final.post_training_gpu_hours,
@@ -114,7 +127,19 @@ def setting_of(sweep: Sweep) -> Setting:
             f"{sweep.source}: exploration.params_active reaches {largest:.4g}, beyond the final run's {params.active:.4g}",
             "small runs are for less than the final run: lower it",
         )
-    return Setting(sweep, accelerator, rent, params, cost)
+    measured = final.gpu_hours_per_trillion_tokens is not None
+    yardstick = measured_yardstick(cost.pretraining_gpu_hours, kept) if measured else TYPICAL
+    return Setting(sweep, accelerator, rent, params, cost, yardstick)
+
+
+def _kept_hours(sweep: Sweep, accelerator: Accelerator) -> float:
+    """The final run's hours on its fastest layout, as the step-time model has them."""
+    final = sweep.file.final
+    batch = step_law(count_parameters(sweep.model).active_non_embedding, final.tokens).batch_tokens
+    try:
+        return kept_hours(sweep.model, final.tokens, Cluster(accelerator, final.count), batch, CONTEXT_LENGTH)
+    except InputError as error:
+        raise InputError(f"{sweep.source}: final: {error.message}", error.hint) from None
 
 
 def to_gpu_hours(budget: Budget, setting: Setting) -> float:

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from planner.costs.accelerators import Precision, accelerators, find_accelerator, typical_ceiling
 from planner.costs.energy import energy_kwh
-from planner.costs.throughput import accelerators_for, measured_utilisation, typical_utilisation
+from planner.costs.throughput import accelerators_for, utilisation_of
 from planner.errors import InputError
 
 every_chip = pytest.mark.parametrize("name", accelerators())
@@ -138,8 +138,9 @@ def test_an_h100_hour_takes_1_05_kwh_against_published():
 
 
 def test_utilisation_and_hours_are_inverse():
-    hours = typical_utilisation().gpu_hours(1e22, H100)
-    assert measured_utilisation(1e22, hours, H100).fraction == pytest.approx(typical_utilisation().fraction)
+    reached = utilisation_of(1e22, 1e4, H100, "measured")
+    assert reached.gpu_hours(1e22, H100) == pytest.approx(1e4)
+    assert reached.fraction == pytest.approx(1e22 / (1e4 * 3600 * 989e12))
 
 
 @pytest.mark.parametrize(

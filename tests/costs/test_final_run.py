@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 
 from planner.costs.accelerators import accelerators, find_accelerator
 from planner.costs.final_run import final_cost
-from planner.costs.throughput import TYPICAL_UTILISATION
 from planner.models.catalog import find_model
 from planner.models.parameters import count_parameters
 
@@ -20,6 +19,7 @@ DEEPSEEK = {
     "accelerator": find_accelerator("h800"),
     "count": 2048,
     "usd_per_gpu_hour": 2.0,
+    "modelled_gpu_hours": 3e6,
     "gpu_hours_per_trillion_tokens": 180e3,
     "context_extension_gpu_hours": 119e3,
     "post_training_gpu_hours": 5e3,
@@ -61,9 +61,13 @@ def test_measured_hours_imply_the_utilisation_against_published():
 def test_hours_without_a_measurement_are_modelled_and_say_so():
     found = cost(gpu_hours_per_trillion_tokens=None)
     assert found.gpu_hours_source == "modelled"
-    assert found.utilisation.fraction == TYPICAL_UTILISATION
-    assert found.pretraining_gpu_hours == pytest.approx(found.flops / (TYPICAL_UTILISATION * 989e12) / 3600)
-    assert found.pretraining_gpu_hours == pytest.approx(2.664e6, rel=0.1)
+    assert found.pretraining_gpu_hours == 3e6
+    assert found.utilisation.fraction == pytest.approx(found.flops / (3e6 * 3600 * 989e12))
+    assert "modelled" in found.utilisation.source
+
+
+def test_modelled_hours_do_not_touch_measured_ones():
+    assert cost(modelled_gpu_hours=9e9) == cost()
 
 
 @pytest.mark.parametrize(
@@ -85,18 +89,9 @@ def test_more_accelerators_take_fewer_days_for_the_same_dollars():
     assert cost(count=4096).usd == cost().usd
 
 
-def test_size_moves_flops_and_modelled_hours():
+def test_size_moves_flops_and_not_measured_hours():
     assert cost(params_active=2 * ACTIVE).flops == 2 * cost().flops
-    twice = cost(params_active=2 * ACTIVE, gpu_hours_per_trillion_tokens=None)
-    assert twice.pretraining_gpu_hours == pytest.approx(
-        2 * cost(gpu_hours_per_trillion_tokens=None).pretraining_gpu_hours
-    )
-
-
-def test_a_slower_chip_takes_longer_when_modelled():
-    a100 = cost(accelerator=find_accelerator("a100"), gpu_hours_per_trillion_tokens=None)
-    ratio = a100.pretraining_gpu_hours / cost(gpu_hours_per_trillion_tokens=None).pretraining_gpu_hours
-    assert ratio == pytest.approx(989 / 312)
+    assert cost(params_active=2 * ACTIVE).gpu_hours == cost().gpu_hours
 
 
 def test_energy_counts_every_stage():
@@ -113,7 +108,8 @@ amounts = st.floats(0, 1e7)
 )  # fmt: skip
 def test_no_cost_is_negative(params_active, tokens, accelerator, count, price, rate, context, post):
     found = final_cost(
-        params_active, tokens, accelerator, count=count, usd_per_gpu_hour=price, gpu_hours_per_trillion_tokens=rate,
+        params_active, tokens, accelerator, count=count, usd_per_gpu_hour=price, modelled_gpu_hours=1e6,
+        gpu_hours_per_trillion_tokens=rate,
         context_extension_gpu_hours=context, post_training_gpu_hours=post,
     )  # fmt: skip
     numbers = (
