@@ -53,12 +53,13 @@ class Ownership:
         for field in fields(self):
             value = getattr(self, field.name)
             if isinstance(value, float) and not (math.isfinite(value) and value >= 0.0):
-                raise InputError(f"{field.name} = {value} is not a count of anything", "give zero or more")
-        if not (0.0 < self.utilisation <= 1.0 and 0.0 <= self.network_share < 1.0 and self.years > 0.0):
-            raise InputError(
-                f"utilisation {self.utilisation}, network_share {self.network_share}, years {self.years}",
-                "utilisation is in (0, 1], network_share in [0, 1), years above 0",
-            )
+                raise InputError(f"{field.name} = {value} is not zero or more", "give a finite number")
+        if not 0.0 < self.utilisation <= 1.0:
+            raise InputError(f"utilisation = {self.utilisation} of an owned cluster", "give a share above 0, up to 1")
+        if not 0.0 <= self.network_share < 1.0:
+            raise InputError(f"network_share = {self.network_share} of a cluster's price", "give a share below 1")
+        if self.years == 0.0:
+            raise InputError("years = 0 to write a cluster off over", "give a positive number")
 
 
 @dataclass(frozen=True)

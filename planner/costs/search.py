@@ -113,7 +113,8 @@ def step_seconds(
 ) -> tuple[Floats, NDArray[np.int64]]:
     """Seconds of one step with the fastest layout that fits, and that layout's index, for each of many global batches.
 
-    Batches are rounded to whole sequences that `whole_batch` would choose. Raises InputError when nothing fits.
+    Batches are rounded to whole sequences that `whole_batch` would choose. Raises InputError when nothing fits, or what
+    fits divides none of them.
     """
     work = workload_of(model, context_length)
     fitting = _fitting(work, cluster)
@@ -121,6 +122,12 @@ def step_seconds(
     passes, rest = np.divmod(batches[:, None], fitting.sequences[None, :])
     every = np.where(rest == 0, (passes + fitting.fill) * fitting.seconds + fitting.once, np.inf)
     best = np.argmin(every, axis=1)
+    if not np.isfinite(every[np.arange(len(best)), best]).all():
+        raise InputError(
+            f"no layout of {model.name} on {cluster.count} x {cluster.chip.name} divides a batch of {int(batches.min())} "
+            f"sequences of {context_length}",
+            "use a larger batch, or a count with more powers of two",
+        )
     return every[np.arange(len(best)), best], fitting.index[best]
 
 
@@ -128,10 +135,16 @@ def whole_batch(batch_tokens: ArrayLike, context_length: int, count: int) -> NDA
     """Global batches as whole sequences that spread evenly, tokens in and tokens out.
 
     The nearest multiple of `count` sequences; for fewer, of the most ranks that `count` leaves when powers of two are
-    taken from it for other degrees.
+    taken from it for other degrees. Raises InputError for a batch of less than half a sequence for each of those.
     """
     sequences = np.maximum(1, np.rint(np.atleast_1d(np.asarray(batch_tokens, float)) / context_length)).astype(np.int64)
     odd = count // (count & -count)  # what powers of two cannot split goes to the data ranks
+    if 2 * sequences.min() < odd:
+        raise InputError(
+            f"a batch of {int(sequences.min())} sequences is too small for {count} accelerators: powers of two leave {odd} "
+            "replicas",
+            "use a larger batch, or a count with more powers of two",
+        )
     units = odd * 2 ** np.arange((count // odd).bit_length())
     unit = units[np.maximum(0, np.searchsorted(units, sequences, side="right") - 1)]
     whole: NDArray[np.int64] = np.maximum(1, np.rint(sequences / unit)).astype(np.int64) * unit * context_length
