@@ -137,7 +137,12 @@ def main() -> None:
     rows = compared(pd.read_csv(ROWS))
     for kind, group in rows.groupby("kind"):
         print(f"\n{kind}: {len(group)} runs, median error {group['error'].abs().median():.1%}\n")
-        print(group.drop(columns="kind").sort_values("error").to_string(index=False))
+        print(
+            "| run | chip | count | published hours | modelled | error | fastest layout |\n|---|---|---|---|---|---|---|"
+        )
+        for row in group.sort_values("error").itertuples():
+            print(f"| {row.run}{'*' if row.confidence == 'from-memory' else ''} | {row.chip} | {row.count_} "
+                  f"| {row.published:,.0f} | {row.modelled:,.0f} | {row.error:+.0%} | {row.layout} |")  # fmt: skip
     dense = rows[rows["kind"] == "dense"]
     logs = np.log(dense["factor"])
     print(
@@ -180,7 +185,7 @@ def _row(row: pd.Series) -> dict[str, object]:
     return {
         "run": row["model"], "confidence": row["confidence"],
         "kind": "mixture of experts" if setup.model.experts else "dense", "chip": chip.name,
-        "count": f"{count}" if setup.count else f"{count}?", "published": row["gpu_hours"], "ideal": ideal,
+        "count_": f"{count}" if setup.count else f"{count}?", "published": row["gpu_hours"], "ideal": ideal,
         "factor": round(ideal / row["gpu_hours"], 3), "layout": str(fastest.layout),
     }  # fmt: skip
 

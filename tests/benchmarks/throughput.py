@@ -162,8 +162,10 @@ def main() -> None:
           f"{np.quantile(pooled, 0.9):.1%}; worst split {max(np.median(e) for e in unseen):.1%} and "
           f"{max(np.quantile(e, 0.9) for e in unseen):.1%}\n")  # fmt: skip
     error = errors(measured, fitted(measured, every))
-    by_cell = pd.DataFrame({"cell": measured.cells, "error": error}).groupby("cell")["error"]
-    print(by_cell.agg(["size", "mean", "min", "max"]).round(3).to_string(), "\n")
+    print("| cell | rows | mean error | lowest | highest |\n|---|---|---|---|---|")
+    for cell, each in pd.Series(error).groupby(measured.cells):
+        print(f"| {cell} | {len(each)} | {each.mean():+.1%} | {each.min():+.1%} | {each.max():+.1%} |")
+    print()
     columns = ["model_size", "gpu", "seq_len", "gpus", "precision", "mfu_pct", "hfu_pct"]
     worst = measured.rows.assign(error=error.round(3)).iloc[np.argsort(-np.abs(error))[:10]]
     print(worst[[*columns, "error"]].to_string(index=False))

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from benchmarks import final_runs, throughput
+from truths import REPOSITORY
 
 from planner.costs.calibration import AttentionKernel, calibration_with
 from planner.costs.memory import USABLE
@@ -52,3 +53,13 @@ def test_the_production_factor_in_use_is_that_of_the_published_runs(published):
     logs = np.log(published.loc[published["kind"] == "dense", "factor"])
     assert pytest.approx(np.exp(logs.mean()), abs=0.005) == PRODUCTION
     assert logs.std() == pytest.approx(PRODUCTION_SPREAD, abs=0.005)
+
+
+def test_the_documented_figures_are_the_benchmarks(measured, published):
+    costs = (REPOSITORY / "docs/costs.md").read_text(encoding="utf-8")
+    errors = np.concatenate(throughput.left_out(measured))
+    assert f"median error {np.median(errors):.1%}, 90th percentile {np.quantile(errors, 0.9):.1%}" in costs
+    for kind, group in published.groupby("kind"):
+        assert f"{kind}: {len(group)} runs, median error {group['error'].abs().median():.1%}" in costs
+        for row in group.itertuples():
+            assert f"| {row.published:,.0f} | {row.modelled:,.0f} | {row.error:+.0%} |" in costs, row.run

@@ -6,8 +6,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from benchmarks import parameters
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from truths import REPOSITORY
 
 from planner.models.architecture import Architecture, Experts, LatentAttention, Norm, QKNorm
 from planner.models.catalog import find_model, model_entries
@@ -147,3 +149,10 @@ def test_the_catalog_holds_every_collected_shape_against_published():
         assert shape == tuple(int(row[column]) for column in columns), name
         assert count.total == int(row["params_formula_total"]), name
         assert count.active == int(row["params_formula_active"]), name
+
+
+def test_the_documented_table_is_what_is_counted(capsys):
+    parameters.main()
+    shown = capsys.readouterr().out
+    assert "81 of 81 published totals are equal." in shown
+    assert shown in (REPOSITORY / "docs/parameters.md").read_text(encoding="utf-8")
