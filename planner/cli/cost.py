@@ -11,6 +11,7 @@ from planner.cli.output import Json, say, show_json, show_table
 
 if TYPE_CHECKING:
     from planner.costs.cost import Cost
+    from planner.costs.ownership import Ownership
     from planner.costs.run_cost import Percentiles, RunCost
 
 
@@ -48,30 +49,24 @@ def cost(
     from planner.costs.accelerators import Precision
     from planner.costs.calibration import AttentionKernel
     from planner.costs.cost import cost as price_run
-    from planner.costs.ownership import Depreciation, Ownership
     from planner.costs.prices import Basis
 
     shape, taken = named_model(model)
+    measured = gpu_hours_per_trillion_tokens
     found = price_run(
         shape,
         number("--tokens", tokens),
         accelerator=named_accelerator(accelerator),
         count=count,
-        batch_tokens=None if batch is None else number("--batch", batch),
+        batch_tokens=number("--batch", batch) if batch else None,
         context_length=context,
         precision=choice("--precision", precision, Precision),
         kernel=choice("--attention", attention, AttentionKernel),
-        gpu_hours_per_trillion_tokens=None
-        if gpu_hours_per_trillion_tokens is None
-        else number("--gpu-hours-per-trillion-tokens", gpu_hours_per_trillion_tokens),
+        gpu_hours_per_trillion_tokens=number("--gpu-hours-per-trillion-tokens", measured) if measured else None,
         usd_per_gpu_hour=price,
-        basis=None if basis is None else choice("--basis", basis, Basis),
+        basis=choice("--basis", basis, Basis) if basis else None,
         usd_per_chip=chip_price,
-        ownership=Ownership(
-            years=years,
-            depreciation=choice("--depreciation", depreciation, Depreciation),
-            utilisation=cluster_utilisation,
-        ),
+        ownership=_ownership(years, depreciation, cluster_utilisation),
         grid=grid,
     )
     if json:
@@ -80,6 +75,14 @@ def cost(
     _show(found)
     if explain:
         _explain(found, taken)
+
+
+def _ownership(years: float, depreciation: str, utilisation: float) -> Ownership:
+    from planner.cli.choices import choice
+    from planner.costs.ownership import Depreciation, Ownership
+
+    kind = choice("--depreciation", depreciation, Depreciation)
+    return Ownership(years=years, depreciation=kind, utilisation=utilisation)
 
 
 def _json(found: Cost, taken: dict[str, Any], *, explain: bool) -> dict[str, Any]:

@@ -8,8 +8,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from planner.costs.accelerators import find_accelerator
-from planner.costs.energy import energy_kwh
 from planner.errors import InputError
 from planner.models.flops import training_flops
 from planner.runs.columns import DEFAULT_LOSS_UNIT, Status
@@ -81,9 +79,12 @@ def import_logs(logs: str | Path, plan: pd.DataFrame, *, usd_per_gpu_hour: float
 def read_plan(path: str | Path) -> pd.DataFrame:
     """A plan from csv, jsonl or parquet; InputError when a column that the import needs is missing."""
     frame = read_runs(path).frame.drop(columns="line")
-    for name in ("run_id", "study", "params_active", "accelerator"):
+    for name in ("run_id", "study", "params_active", "gpu_hours", "energy_kwh"):
         if name not in frame:
             raise InputError(f"{path}: no column {name!r}: not a plan", "give the plan that `planner propose` wrote")
+    for name in ("gpu_hours", "energy_kwh"):
+        if not (_numeric(path, frame, name) > 0).all():
+            raise InputError(f"{path}: column {name!r} has values that are not positive", "mend them")
     if frame["run_id"].duplicated().any():
         twice = frame.loc[frame["run_id"].duplicated(), "run_id"].iloc[0]
         raise InputError(f"{path}: run {twice!r} is planned twice", "give the plan that `planner propose` wrote")
@@ -117,8 +118,7 @@ def _joined(plan: pd.DataFrame, seen: pd.DataFrame, usd_per_gpu_hour: float) -> 
     frame["gpu_hours_source"] = np.where(there, "measured", "not run")
     frame["flops"] = [training_flops(n, d) for n, d in zip(frame["params_active"], frame["tokens"], strict=True)]
     frame["usd"] = frame["gpu_hours"] * usd_per_gpu_hour
-    chips = [find_accelerator(name) for name in frame["accelerator"]]
-    frame["energy_kwh"] = [energy_kwh(hours, chip) for hours, chip in zip(frame["gpu_hours"], chips, strict=True)]
+    frame["energy_kwh"] = frame["gpu_hours"] * (plan["energy_kwh"] / plan["gpu_hours"])  # as the plan has it an hour
     frame["tokens_per_param"] = frame["tokens"] / frame["params_active"]
     frame["is_final"] = (frame["status"] == Status.COMPLETED).map({True: "true", False: "false"})
     frame["loss"] = measured["loss"]

@@ -77,13 +77,12 @@ def _bloom(keys: Keys) -> Fields:
 
 def _falcon(keys: Keys) -> Fields:
     new, biased = keys.flag("new_decoder_architecture"), keys.flag("bias")
-    if new:
-        n_kv_heads = keys.maybe("num_kv_heads")
-    else:
-        n_kv_heads = 1 if keys.flag("multi_query") else None
-    two_norms = not keys.flag("parallel_attn") or (keys.maybe("num_ln_in_parallel_attn") or (2 if new else 1)) == 2
+    multi_query = not new and keys.flag("multi_query")
+    n_kv_heads = keys.maybe("num_kv_heads") if new else 1 if multi_query else None
+    # Attention and MLP side by side can share one norm.
+    n_norms = (keys.maybe("num_ln_in_parallel_attn") or (2 if new else 1)) if keys.flag("parallel_attn") else 2
     shape = _shape(keys, keys.maybe("ffn_hidden_size") or 4 * keys.count("hidden_size"), n_kv_heads=n_kv_heads)
-    return {**shape, **_PLAIN, **_biased(biased, biased), "norms_per_layer": 2 if two_norms else 1}
+    return {**shape, **_PLAIN, **_biased(biased, biased), "norms_per_layer": 2 if n_norms == 2 else 1}
 
 
 def _llama(keys: Keys) -> Fields:
@@ -173,7 +172,9 @@ def _mixtral(keys: Keys) -> Fields:
 
 
 def _olmoe(keys: Keys) -> Fields:
-    return {**_olmo2(keys), "experts": _experts(keys, "num_experts", "intermediate_size")}
+    shape = _shape(keys, keys.count("intermediate_size"), n_kv_heads=keys.maybe("num_key_value_heads"))
+    experts = _experts(keys, "num_experts", "intermediate_size")
+    return {**shape, **_biased(keys.flag("attention_bias"), False), "qk_norm": "full", "experts": experts}
 
 
 def _gpt_oss(keys: Keys) -> Fields:

@@ -7,7 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
-from planner.costs.accelerators import Accelerator, find_accelerator
+from planner.costs.accelerators import Accelerator
 from planner.costs.final_run import FinalCost, final_cost
 from planner.costs.planned import TYPICAL, Offer, Yardstick, kept_hours, measured_yardstick, planned_hours
 from planner.costs.prices import Rent, find_rent
@@ -100,7 +100,7 @@ class Setting:
 def setting_of(sweep: Sweep) -> Setting:
     """Price the final run and read what the studies need from the sweep."""
     final = sweep.file.final
-    accelerator = find_accelerator(final.accelerator)
+    accelerator = sweep.accelerator
     rent = find_rent(accelerator, usd_per_gpu_hour=sweep.file.price.usd_per_gpu_hour)
     params = count_parameters(sweep.model)
     kept = _kept_hours(sweep, accelerator)

@@ -13,10 +13,11 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
-from planner.costs.accelerators import find_accelerator
+from planner.costs.accelerators import Accelerator, find_accelerator
 from planner.errors import InputError
 from planner.models.architecture import Architecture
 from planner.models.catalog import find_model
+from planner.models.huggingface import read_config
 from planner.quantities import Budget, TokenBound, parse_budget, parse_count, parse_tokens
 from planner.text import short
 
@@ -168,10 +169,11 @@ class SweepFile(_Table):
 
 @dataclass(frozen=True)
 class Sweep:
-    """A checked sweep file with its model read, where it came from and a hash of its bytes and the model."""
+    """A checked sweep file with model and accelerator read, where it came from and a hash of its bytes and of both."""
 
     file: SweepFile
     model: Architecture
+    accelerator: Accelerator
     source: str
     sha256: str
 
@@ -192,22 +194,30 @@ def read_sweep(path: str | Path) -> Sweep:
     except ValidationError as error:
         raise _translate(path, raw, error) from None
     try:
-        find_accelerator(file.final.accelerator)
+        accelerator = find_accelerator(file.final.accelerator, _beside(path, file.final.accelerator))
         model = _model(path, file.final.model)
     except InputError as error:
         raise InputError(f"{path}: final: {error.message}", error.hint) from None
-    digest = hashlib.sha256(content + repr(model).encode("utf-8")).hexdigest()
-    return Sweep(file, model, str(path), digest)
+    digest = hashlib.sha256(content + repr((model, accelerator)).encode("utf-8")).hexdigest()
+    return Sweep(file, model, accelerator, str(path), digest)
 
 
 def _model(path: Path, name: str) -> Architecture:
-    if not name.endswith(".toml"):
-        return find_model(name)
+    text = _beside(path, name)
+    if text is not None and name.endswith(".json"):
+        return read_config(text, name).architecture
+    return find_model(name, text)
+
+
+def _beside(path: Path, name: str) -> str | None:
+    """What the file `name` beside the sweep holds; None for a catalog name."""
+    if not name.endswith((".toml", ".json")):
+        return None
     beside = path.parent / name
     if not beside.is_file():
-        raise InputError(f"no model file {beside}", "give a path relative to the sweep, or a catalog name")
+        raise InputError(f"no file {beside}", "give a path relative to the sweep, or a catalog name")
     try:
-        return find_model(name, beside.read_text(encoding="utf-8-sig"))
+        return beside.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise InputError(f"{beside}: not UTF-8: {error}", "save it as UTF-8") from None
 

@@ -8,7 +8,7 @@ from planner.logs.reconcile import import_logs, read_plan
 
 PLAN = pd.DataFrame({
     "run_id": ["a", "b", "c"], "study": "scaling", "variant": "baseline", "seed": 0.0, "params_active": 1e9, "tokens": 2e10,
-    "gpu_hours": 100.0, "accelerator": "h800", "flops": 1.2e20,
+    "gpu_hours": 100.0, "energy_kwh": 105.1, "accelerator": "h800", "flops": 1.2e20,
 })  # fmt: skip
 LOGS = [
     {

@@ -1,8 +1,10 @@
 """The sweep file: what is accepted, and every refusal with its place and hint."""
 
 import pytest
+from truths import REPOSITORY
 
 from planner.errors import InputError
+from planner.models.parameters import count_parameters
 from planner.quantities import Unit
 from planner.sweep.spec import read_sweep
 
@@ -106,3 +108,19 @@ def test_unknown_model_and_accelerator_are_refused(tmp_path):
         with pytest.raises(InputError, match=f"unknown .*'{new}'") as caught:
             read_sweep(path)
         assert old in caught.value.hint
+
+
+def test_a_model_config_and_an_accelerator_may_be_files_beside_the_sweep(tmp_path):
+    text = (REPOSITORY / "sweeps" / "deepseek_v3.toml").read_text()
+    text = text.replace('"deepseek-v3"', '"config.json"').replace('accelerator = "h800"', 'accelerator = "ours.toml"')
+    (tmp_path / "s.toml").write_text(text)
+    (tmp_path / "config.json").write_text('{"model_type": "deepseek_v3", "num_nextn_predict_layers": 1}')
+    (tmp_path / "ours.toml").write_text('like = "h800"\nmemory_bytes = 96e9')
+    sweep = read_sweep(tmp_path / "s.toml")
+    assert count_parameters(sweep.model).total == 671_026_419_200
+    assert (sweep.accelerator.name, sweep.accelerator.memory_bytes) == ("ours", 96e9)
+    (tmp_path / "ours.toml").write_text('like = "h800"\nmemory_bytes = 100e9')
+    assert read_sweep(tmp_path / "s.toml").sha256 != sweep.sha256
+    (tmp_path / "ours.toml").unlink()
+    with pytest.raises(InputError, match=r"final: no file .*ours\.toml"):
+        read_sweep(tmp_path / "s.toml")
