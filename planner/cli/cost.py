@@ -197,13 +197,16 @@ def _rows(runs: list[RunCost]) -> dict[str, list[str]]:
 
 
 def _explain(found: Cost, taken: dict[str, Any]) -> None:
-    from planner.costs.calibration import validated
+    from planner.costs.calibration import AttentionKernel, validated
     from planner.costs.search import alternatives
-    from planner.costs.step import VALIDATED
+    from planner.costs.step import FITTED
 
     fastest = found.modelled.fastest
-    show_table("seconds of a step", ("part", "seconds", "share", "validated"), [
-        (part, f"{seconds:.4g}", f"{seconds / fastest.seconds:.1%}", "yes" if part in VALIDATED else "no data")
+    behind = dict.fromkeys(FITTED, "fitted")
+    if found.cluster.kernel is not AttentionKernel.FLASH_1:
+        behind["attention"] = "kernel's paper"
+    show_table("seconds of a step", ("part", "seconds", "share", "behind it"), [
+        (part, f"{seconds:.4g}", f"{seconds / fastest.seconds:.1%}", behind.get(part, "no data"))
         for part, seconds in fastest.seconds_by_part.items() if seconds
     ])  # fmt: skip
     show_table("memory of the fullest accelerator", ("part", "GB"), [

@@ -184,9 +184,9 @@ def alternatives(model: Architecture, cluster: Cluster, batch_tokens: float, con
     passes, rest = np.divmod(batch, layouts.data * layouts.micro_batch)
     divides = rest == 0
     seconds = np.where(found.fits & divides, found.step.seconds(passes), np.inf)
-    over = found.memory.total / usable_bytes(cluster.chip)
+    room, needs = usable_bytes(cluster.chip), found.memory.total
     kinds: dict[tuple[int, ...], int] = {}
-    for index in np.lexsort((over, seconds)):
+    for index in np.lexsort((needs, seconds)):
         kind = (layouts.tensor[index], layouts.pipeline[index], layouts.context[index], layouts.zero[index])
         kinds.setdefault((*kind, layouts.full[index]), int(index))
     others = [index for index in kinds.values() if layouts[index] != best.layout]
@@ -194,15 +194,13 @@ def alternatives(model: Architecture, cluster: Cluster, batch_tokens: float, con
         Alternative(
             layouts[index],
             float(seconds[index]) if np.isfinite(seconds[index]) else None,
-            _against(float(seconds[index]), best.seconds, float(over[index]), bool(divides[index])),
+            _against(float(seconds[index]), best.seconds, float(needs[index]), room),
         )
         for index in others
     ]
 
 
-def _against(seconds: float, fastest: float, over: float, divides: bool) -> str:
+def _against(seconds: float, fastest: float, needs: float, room: float) -> str:
     if np.isfinite(seconds):
         return f"{seconds / fastest - 1:.1%} slower"
-    if over > 1:
-        return f"needs {over:.3g} times the memory there is"
-    return "does not divide the global batch" if not divides else "slower"
+    return f"needs {needs / 1e9:.1f} of {room / 1e9:.1f} GB" if needs > room else "does not divide the global batch"

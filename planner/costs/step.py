@@ -28,7 +28,7 @@ class MicroStep:
     """Seconds of one micro-batch's forward and backward pass on the slowest pipeline stage, by part, per layout.
 
     Nothing overlaps but what the names say: `experts` and `context` hold what is left of the all-to-all and of the ring
-    exchange when the layer's compute has hidden all it can. `VALIDATED` names the parts that measurements are behind.
+    exchange when the layer's compute has hidden all it can. `FITTED` names the parts that measurements are behind.
     """
 
     matmul: Floats
@@ -48,7 +48,7 @@ class MicroStep:
         return sum(vars(self).values(), np.zeros_like(self.matmul))
 
 
-VALIDATED = ("matmul", "attention", "activations", "logits", "sharding", "latency")
+FITTED = ("matmul", "attention", "activations", "logits", "sharding", "latency")
 
 
 @dataclass(frozen=True)

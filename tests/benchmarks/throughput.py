@@ -24,7 +24,7 @@ from planner.costs.accelerators import Precision, find_accelerator
 from planner.costs.calibration import AttentionKernel, Calibration, calibration_with
 from planner.costs.layout import Layout, layouts_of
 from planner.costs.memory import USABLE, memory_of
-from planner.costs.step import VALIDATED, step_of
+from planner.costs.step import FITTED, step_of
 from planner.costs.workload import workload_of
 from planner.models.architecture import Architecture, Norm
 from planner.models.flops import FlopsRule, Recomputation, flops_per_token
@@ -101,7 +101,7 @@ def table() -> Measured:
         passes, work = accumulation(row), workload_of(model, row["seq_len"])
         layouts = layouts_of([layout_of(row, passes)])
         step = step_of(work, chip, layouts, precision=precision, calibration=UNIT)
-        parts = {part: passes * float(getattr(step.micro, part)[0]) for part in VALIDATED}
+        parts = {part: passes * float(getattr(step.micro, part)[0]) for part in FITTED}
         parts["matmul_fp8" if precision is Precision.FP8 else "matmul"] = parts.pop("matmul")
         parts["ampere" if "a100" in chip.name else "hopper"] = parts.pop("attention")
         rate = row["mfu_pct"] / 100 * chip.peak(precision) / flops_per_token(model, FlopsRule.PALM, row["seq_len"])
