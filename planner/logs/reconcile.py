@@ -83,8 +83,9 @@ def read_plan(path: str | Path) -> pd.DataFrame:
         if name not in frame:
             raise InputError(f"{path}: no column {name!r}: not a plan", "give the plan that `planner propose` wrote")
     for name in ("gpu_hours", "energy_kwh"):
-        if not (_numeric(path, frame, name) > 0).all():
-            raise InputError(f"{path}: column {name!r} has values that are not positive", "mend them")
+        frame[name] = pd.to_numeric(frame[name], errors="coerce")
+        if not (frame[name] > 0).all():
+            raise InputError(f"{path}: column {name!r} is not all positive numbers", "mend the cells that are not")
     if frame["run_id"].duplicated().any():
         twice = frame.loc[frame["run_id"].duplicated(), "run_id"].iloc[0]
         raise InputError(f"{path}: run {twice!r} is planned twice", "give the plan that `planner propose` wrote")

@@ -10,8 +10,9 @@ from planner.costs.accelerators import Precision, find_accelerator
 from planner.costs.cost import cost, reasons, step_law_batch
 from planner.costs.planned import TYPICAL, Offer, kept_hours, measured_yardstick, planned_hours, whole_nodes
 from planner.costs.prices import Basis
+from planner.costs.reliability import Reliability
 from planner.costs.run_cost import PRODUCTION, lognormal
-from planner.costs.search import Cluster
+from planner.costs.search import Cluster, fastest_layout
 from planner.errors import InputError
 from planner.models.catalog import find_model
 
@@ -132,6 +133,15 @@ def test_a_planned_run_gets_as_many_chips_as_hold_it():
     assert n >= 128
     with pytest.raises(InputError, match="cannot hold"):
         planned_hours(find_model("deepseek-v3"), 1e9, replace(OFFER, count=8), 4e6, 4096, TYPICAL)
+
+
+def test_kept_hours_are_steps_seconds_and_chips_over_goodput():
+    cluster = Cluster(H800, 64)
+    best = fastest_layout(SMALL, cluster, 4e6, 4096)
+    steps = 1e12 / best.batch_tokens
+    lost = Reliability().goodput(64)
+    assert kept_hours(SMALL, 1e12, cluster, 4e6, 4096) == pytest.approx(steps * best.seconds * 64 / 3600 / lost)
+    assert kept_hours(SMALL, 1e12, Cluster(H800, 66), 4e6, 4096) == kept_hours(SMALL, 1e12, cluster, 4e6, 4096)
 
 
 def test_a_measured_run_sets_the_yardstick_of_the_others():
