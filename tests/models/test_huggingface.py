@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from planner.errors import InputError
-from planner.models.architecture import Architecture
+from planner.models.architecture import Architecture, Window
 from planner.models.catalog import find_model, model_entries
 from planner.models.huggingface import read_config
 from planner.models.parameters import count_parameters
@@ -90,14 +90,23 @@ PUBLISHED = {
 }  # fmt: skip
 every_config = pytest.mark.parametrize("name", PUBLISHED)
 
-# Parameters of <model_type>'s ForCausalLM under its class's defaults, as transformers 5.24.0 builds it on torch's meta
-# device: p.numel() over model.parameters(), with DeepSeek-V3's e_score_correction_bias, which it keeps as a buffer.
+# Every class left to its defaults, as transformers 5.24.0 builds its ForCausalLM on torch's meta device: p.numel() over
+# model.parameters() (with DeepSeek-V3's e_score_correction_bias, which it keeps as a buffer), heads, width of the MLP.
 DEFAULTS = {
-    "gpt2": 124439808, "gpt_neox": 20554567680, "opt": 125239296, "bloom": 16156544, "falcon": 6921720704,
-    "llama": 6738415616, "mistral": 7241732096, "mixtral": 46702792704, "phi3": 3821079552, "smollm3": 3075098624,
-    "gemma": 8537680896, "gemma2": 2614341888, "gpt_oss": 116829156672, "olmo": 6888095744, "olmo2": 6888624128,
-    "olmoe": 13361612800, "qwen2": 12049846272, "qwen2_moe": 14315784192, "qwen3": 12049461248,
-    "qwen3_moe": 15350731776, "deepseek_v2": 38612307968, "deepseek_v3": 671026419200,
+    "gpt2": (124439808, 12, 3072), "gpt_neox": (20554567680, 64, 24576), "opt": (125239296, 12, 3072),
+    "bloom": (16156544, 8, 256), "falcon": (6921720704, 71, 18176), "llama": (6738415616, 32, 11008),
+    "mistral": (7241732096, 32, 14336), "mixtral": (46702792704, 32, 14336), "phi3": (3821079552, 32, 8192),
+    "smollm3": (3075098624, 16, 11008), "gemma": (8537680896, 16, 24576), "gemma2": (2614341888, 8, 9216),
+    "gpt_oss": (116829156672, 64, 2880), "olmo": (6888095744, 32, 11008), "olmo2": (6888624128, 32, 11008),
+    "olmoe": (13361612800, 16, 2048), "qwen2": (12049846272, 32, 22016), "qwen2_moe": (14315784192, 16, 5632),
+    "qwen3": (12049461248, 32, 22016), "qwen3_moe": (15350731776, 32, 6144), "deepseek_v2": (38612307968, 32, 11008),
+    "deepseek_v3": (671026419200, 128, 18432),
+}  # fmt: skip
+EXPERTS_PER_TOKEN = {"mixtral": 2, "qwen2_moe": 4, "qwen3_moe": 8, "deepseek_v3": 8, "gpt_oss": 4, "olmoe": 8}
+WINDOWS = {"mistral": Window(4096, 32), "gemma2": Window(4096, 13), "gpt_oss": Window(128, 18)}
+WINDOWS_IF_USED = {
+    "qwen2": Window(4096, 4), "qwen3": Window(4096, 4), "qwen2_moe": Window(4096, 12), "qwen3_moe": Window(4096, 24),
+    "smollm3": Window(8, 9),
 }  # fmt: skip
 WITHOUT_DEFAULT = {"deepseek_v2": {"num_experts_per_tok": 6}}
 
@@ -143,6 +152,8 @@ COUNTED = [
     ("qwen2", {**WINDOWED, "max_window_layers": 3, "head_dim": 10}, 49440, 2),
     ("qwen2", {**WINDOWED, "layer_types": MIXED, "tie_word_embeddings": True}, 33792, 3),
     ("qwen2", {**GROUPED, "layer_types": MIXED}, 36120, 0),
+    ("qwen2", {**WINDOWED, "max_window_layers": 9}, 36120, 0),
+    ("qwen2_moe", {**WINDOWED, "max_window_layers": 9}, 32461440, 3),
     ("qwen3", {**WINDOWED, "attention_bias": True, "max_window_layers": 1}, 312800, 4),
     ("qwen2_moe", {**WINDOWED, "max_window_layers": 4, "num_experts": 7, "moe_intermediate_size": 13,
                    "shared_expert_intermediate_size": 17, "qkv_bias": False}, 53400, 2),
@@ -178,9 +189,25 @@ def test_a_published_config_gives_the_catalogs_shape(name):
 
 
 @pytest.mark.parametrize("kind", DEFAULTS)
-def test_a_class_left_to_its_defaults_is_counted_as_transformers_builds_it_against_transformers(kind):
-    reading = read({"model_type": kind, **WITHOUT_DEFAULT.get(kind, {})})
-    assert count_parameters(reading.architecture).total == DEFAULTS[kind]
+def test_a_class_left_to_its_defaults_is_what_transformers_builds_against_transformers(kind):
+    shape = read({"model_type": kind, **WITHOUT_DEFAULT.get(kind, {})}).architecture
+    assert (count_parameters(shape).total, shape.n_heads, shape.d_ff) == DEFAULTS[kind]
+    assert shape.window == WINDOWS.get(kind)
+    assert shape.prediction_modules == (kind == "deepseek_v3")
+    if shape.experts:
+        assert shape.experts.experts_per_token == EXPERTS_PER_TOKEN.get(kind, 6)
+
+
+@pytest.mark.parametrize("kind", WINDOWS_IF_USED)
+def test_a_window_is_where_transformers_has_it_once_it_is_used_against_transformers(kind):
+    size = {"sliding_window": 8} if kind == "smollm3" else {}  # it has no default there
+    assert read({"model_type": kind, "use_sliding_window": True, **size}).architecture.window == WINDOWS_IF_USED[kind]
+    assert read({"model_type": kind, "sliding_window": 8}).architecture.window is None
+
+
+def test_a_window_used_without_a_size_is_none():
+    assert read({"model_type": "smollm3", "use_sliding_window": True}).architecture.window is None
+    assert read({"model_type": "mistral", "sliding_window": None}).architecture.window is None
 
 
 @pytest.mark.parametrize(("kind", "fields", "total", "windowed"), COUNTED)
@@ -280,6 +307,7 @@ REFUSED = [
     ({**MOE, "decoder_sparse_step": 2}, "decoder_sparse_step = 2 is not supported", "only 1 can be counted"),
     ({**MOE, "mlp_only_layers": [3]}, "mlp_only_layers = [3] is not supported", "only the first layers can be dense"),
     ({**MOE, "mlp_only_layers": 3}, "mlp_only_layers = 3 is not a list of layers", ""),
+    ({**MOE, "mlp_only_layers": [-1]}, "mlp_only_layers = [-1] is not a list of layers", "whole numbers from 0"),
     ({**MOE, "mlp_only_layers": [False]}, "mlp_only_layers = [False] is not a list of layers", ""),
     ({**MOE, "mlp_only_layers": list(range(25))}, "n_dense_layers = 25 of 24 layers", ""),
     ({**GEMMA, "layer_types": ["full_attention"]}, "layer_types = ['full_attention'] is not supported", "5 of full_"),
