@@ -57,6 +57,28 @@ def test_a_plain_layer_leaves_32_bytes_a_channel_against_published():
     assert workload_of(shape, 1024).activation_bytes == 10 * 32 * 512
 
 
+def test_a_gated_layers_activations_by_hand():
+    # inputs of two norms and two blocks, queries, keys, values and attention's output, gate, up and their product
+    channels = 4 * 8192 + 8192 + 2 * 1024 + 8192 + 3 * 28_672
+    kept = 2 * 8192 + 8192 + 2 * 1024 + 8192 + 2 * 28_672  # norms and the product are computed again
+    work = workload_of(LLAMA, 4096)
+    assert work.activation_bytes == 80 * 2 * channels
+    assert work.kept_bytes == 80 * 2 * kept
+
+
+def test_the_first_stage_of_a_pipeline_keeps_a_micro_batch_for_every_stage():
+    # 1F1B, arXiv 2104.04473, section 2.2; interleaved schedules keep (p - 1) / (p v) more
+    assert held(LLAMA, pipeline=8)["activations"] == held(LLAMA)["activations"]
+    more = held(LLAMA, pipeline=8, interleave=2)["activations"] / held(LLAMA)["activations"]
+    assert more == pytest.approx(1 + 7 / 16)
+
+
+def test_a_stage_of_a_pipeline_holds_one_table():
+    work = workload_of(LLAMA, 4096)
+    assert held(LLAMA)["weights"] == pytest.approx(2 * work.params)
+    assert held(LLAMA, pipeline=8)["weights"] == pytest.approx(2 * (work.layer_params / 8 + work.table_params))
+
+
 @pytest.mark.parametrize("degree", ["tensor", "pipeline", "data", "context"])
 @pytest.mark.parametrize("model", [LLAMA, DEEPSEEK], ids=["dense", "experts"])
 def test_memory_falls_with_every_degree(model, degree):
