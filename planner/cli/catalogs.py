@@ -23,22 +23,34 @@ def models(json: Json = False) -> None:
     from planner.models.parameters import count_parameters
     from planner.quantities import human
 
-    found = {name: (find_model(name), entry.source) for name, entry in model_entries().items()}
-    counted = {name: count_parameters(model) for name, (model, _) in found.items()}
+    entries = model_entries()
+    shapes = {name: find_model(name) for name in entries}
+    counted = {name: count_parameters(shape) for name, shape in shapes.items()}
     if json:
         show_json({"models": [
             {"name": name, "params_total": count.total, "params_active": count.active,
              "params_active_without_input_embedding": count.active_without_input_embedding,
-             "params_non_embedding": count.non_embedding, "shape": found[name][0], "source": found[name][1]}
-            for name, count in counted.items()
+             "params_non_embedding": count.non_embedding, "params_total_published": entries[name].published,
+             "shape": shapes[name], "source": entries[name].source} for name, count in counted.items()
         ]})  # fmt: skip
         return
-    show_table("models", ("name", "total", "active", "non-embedding", "layers", "width"), [
-        (name, human(count.total, 4), human(count.active, 4), human(count.non_embedding, 4),
-         str(found[name][0].n_layers), str(found[name][0].d_model)) for name, count in counted.items()
+    columns = ("name", "total", "published", "active", "non-embedding", "layers", "width")
+    show_table("models", columns, [
+        (name, human(count.total, 4), _beside(count.total, entries[name].published), human(count.active, 4),
+         human(count.non_embedding, 4), str(shapes[name].n_layers), str(shapes[name].d_model))
+        for name, count in counted.items()
     ])  # fmt: skip
-    for name, (_, source) in found.items():
-        say(f"{name}: {source}")
+    _say_sources({name: entry.source for name, entry in entries.items()})
+
+
+def _beside(counted: int, published: int | None) -> str:
+    return "-" if published is None else "equal" if counted == published else f"{published:,}"
+
+
+def _say_sources(sources: dict[str, str]) -> None:
+    """Each source once, after the names it is of."""
+    for source in dict.fromkeys(sources.values()):
+        say(f"{', '.join(name for name, each in sources.items() if each == source)}: {source}")
 
 
 def hardware(json: Json = False) -> None:
@@ -57,8 +69,7 @@ def hardware(json: Json = False) -> None:
          _in(1e9, chip.scaleout_bandwidth_one_way), _in(1, chip.tdp_watts), str(chip.per_node)) for chip in chips
     ])  # fmt: skip
     say("matmul: best measured BF16 matrix product over the peak; * not measured, the median of the others")
-    for source in sorted({chip.source for chip in chips}):
-        say(f"{', '.join(chip.name for chip in chips if chip.source == source)}: {source}")
+    _say_sources({chip.name: chip.source for chip in chips})
 
 
 def _in(unit: float, value: float | None) -> str:

@@ -61,7 +61,7 @@ def sweep(tmp_path):
         (('name = "b"', 'name = "A"'), "is taken"),
         (('name = "b"', 'name = "  "'), "idea.2.name"),
         (("[price]", "[[price]]"), "price = [{'usd_per_gpu_hour': 2.0}]: a table is wanted"),
-        (('"deepseek-v3" ', '"m.toml" '), "no model file m.toml"),
+        (('"deepseek-v3" ', '"m.toml" '), "no file m.toml"),
         (('name = "deepseek_v3"', f'name = "{"x" * 500}"'), "..."),
     ],
 )
@@ -235,10 +235,19 @@ def test_support_ends_where_the_backtest_failed(planner, tmp_path):
 def test_logs_that_cannot_be_are_refused(planner, tmp_path, logs, says):
     record = {"run_id": "r", "state": "finished", "eval/loss": 2.0, "n_tokens_seen": 1e10, "gpu_hours": 1.0}
     (tmp_path / "logs.jsonl").write_text(json.dumps({**record, **logs}) + "\n")
-    (tmp_path / "plan.csv").write_text("run_id,study,params_active,accelerator\nr,scaling,1e9,h800\n")
+    (tmp_path / "plan.csv").write_text("run_id,study,params_active,gpu_hours,energy_kwh\nr,scaling,1e9,2,2.1\n")
     done = planner("import", "logs.jsonl", "--plan", "plan.csv", "--usd-per-gpu-hour", "2")
     assert done.code == 2
     assert says in done.err
+
+
+@pytest.mark.parametrize("cell", ["", "much", "0", "-1", "nan"])
+def test_a_plan_without_hours_or_energy_is_refused(planner, tmp_path, cell):
+    (tmp_path / "logs.jsonl").write_text(json.dumps({"run_id": "r", "state": "finished"}) + "\n")
+    (tmp_path / "plan.csv").write_text(f"run_id,study,params_active,gpu_hours,energy_kwh\nr,scaling,1e9,2,{cell}\n")
+    done = planner("import", "logs.jsonl", "--plan", "plan.csv", "--usd-per-gpu-hour", "2")
+    assert done.code == 2
+    assert "plan.csv: column 'energy_kwh' is not all positive numbers" in done.err
 
 
 def test_control_and_direction_characters_become_visible_everywhere(planner, sweep, tmp_path):
