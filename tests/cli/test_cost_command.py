@@ -37,7 +37,8 @@ def test_deepseek_v3s_modelled_and_given_hours_stand_side_by_side_with_the_reaso
 
 def test_explain_says_where_each_number_is_from_and_what_no_data_validates(planner):
     out = planner(*DEEPSEEK, "--explain").out
-    for said in ("no data", "slower", " GB ", "kernel's paper", "fitted", "Young/Daly", "arXiv 2001.08361", "Llama 3",
+    for said in ("no data", "slower", " GB ", "kernel's paper", "fitted", "Young/Daly", "owning: server x 1.64",
+        "staff $300", "arXiv 2001.08361", "Llama 3",
                  "no throughput measured on h800", "docs/costs.md"):  # fmt: skip
         assert said in out, said
     found = planner(*DEEPSEEK, "--explain", "--json").json
