@@ -253,9 +253,9 @@ def _sources(found: Cost, taken: dict[str, Any]) -> list[str]:
 def _owning(terms: Ownership) -> str:
     """Every assumption of owning, in words."""
     return (
-        f"owning: server x {terms.server_factor:g} unless in the price, network {terms.network_share:.0%} of the whole, {terms.years:g} years "
-        f"{terms.depreciation.replace('_', ' ')}, capital at {terms.capital_rate:.0%} (arXiv 2405.21015); colocation "
-        f"${terms.colocation_usd_per_kw_month:g} per kW and month (2024-2026); assumed: operations {terms.operations:.0%} "
-        f"a year, staff ${terms.staff_usd_per_gpu_year:g} per GPU and year, {terms.utilisation:.0%} of its hours used; power "
-        f"{terms.average_draw:g} of the maximum, PUE {terms.pue:g} (arXiv 2405.21015)"
+        f"owning: server x {terms.server_factor:g} unless in the price, network {terms.network_share:.0%} of the whole, "
+        f"{terms.years:g} years {terms.depreciation.replace('_', ' ')}, capital at {terms.capital_rate:.0%} (arXiv 2405.21015); "
+        f"colocation ${terms.colocation_usd_per_kw_month:g} per kW and month (2024-2026); assumed: operations "
+        f"{terms.operations:.0%} a year, staff ${terms.staff_usd_per_gpu_year:g} per GPU and year, {terms.utilisation:.0%} of "
+        f"its hours used; power {terms.average_draw:g} of the maximum, PUE {terms.pue:g} (arXiv 2405.21015)"
     )
