@@ -96,6 +96,9 @@ def _json(found: Cost, taken: dict[str, Any], *, explain: bool) -> dict[str, Any
         "params_total": count.total,
         "params_active": count.active,
         "params_non_embedding": count.non_embedding,
+        "params_active_without_input_embedding": count.active_without_input_embedding,
+        "params_by_part": asdict(count),
+        "flops_by_rule": found.flops_by_rule,
         "accelerator": found.cluster.chip.name,
         "count": found.cluster.count,
         **_amounts(best),
@@ -202,6 +205,7 @@ def _explain(found: Cost, taken: dict[str, Any]) -> None:
     from planner.costs.step import FITTED
 
     fastest = found.modelled.fastest
+    _explain_counts(found)
     behind = dict.fromkeys(FITTED, "fitted")
     if found.cluster.kernel is not AttentionKernel.FLASH_1:
         behind["attention"] = "kernel's paper"
@@ -224,6 +228,26 @@ def _explain(found: Cost, taken: dict[str, Any]) -> None:
         say(f"- {line}")
     if not validated(found.cluster.chip):
         say(f"- no throughput measured on {found.cluster.chip.name} is behind the step-time model: its data sheet is")
+
+
+def _explain_counts(found: Cost) -> None:
+    from planner.models.flops import Recomputation, forward_flops
+
+    count = found.count
+    show_table("parameters by part", ("part", "parameters"), [
+        (part.replace("_", " "), f"{params:,}") for part, params in asdict(count).items() if params
+    ])  # fmt: skip
+    say(
+        f"active without the input embedding, the rule behind DeepSeek-V3's 37B: {count.active_without_input_embedding:,}"
+    )
+    flops = forward_flops(found.model, found.context_length)
+    show_table(f"forward FLOPs of one token, context {found.context_length:,}", ("part", "FLOPs"), [
+        (part, f"{value:.4g}") for part, value in asdict(flops).items() if value
+    ])  # fmt: skip
+    rows = [(rule, f"{value:.4g}") for rule, value in found.flops_by_rule.items()]
+    for kind in (Recomputation.SELECTIVE, Recomputation.FULL):
+        rows.append((f"exact, {kind} recomputation", f"{found.modelled.tokens * flops.training(kind):.4g}"))
+    show_table("training FLOPs by rule", ("rule", "FLOPs"), rows)
 
 
 def _sources(found: Cost, taken: dict[str, Any]) -> list[str]:

@@ -15,6 +15,7 @@ from planner.costs.search import Cluster
 from planner.errors import InputError
 from planner.models.architecture import Architecture
 from planner.models.catalog import find_model
+from planner.models.flops import FlopsRule, flops_per_token
 from planner.models.parameters import ParameterCount, count_parameters
 
 CONTEXT_LENGTH = 4096
@@ -32,6 +33,14 @@ class Cost:
     modelled: RunCost
     measured: RunCost | None
     assumed: dict[str, str]
+
+    @property
+    def flops_by_rule(self) -> dict[str, float]:
+        """Training FLOPs of the run by each named rule, nothing computed again."""
+        return {
+            rule.value: self.modelled.tokens * flops_per_token(self.model, rule, self.context_length)
+            for rule in FlopsRule
+        }
 
     @property
     def best_known(self) -> RunCost:

@@ -45,6 +45,23 @@ def test_explain_says_where_each_number_is_from_and_what_no_data_validates(plann
     assert found["alternatives"]
 
 
+def test_parameters_and_flops_are_shown_by_part_and_by_rule(planner):
+    out = planner(*DEEPSEEK, "--explain").out
+    for said in (
+        "36,625,618,432",
+        "parameters by part",
+        "mlp active",
+        "kaplan",
+        "deepseek",
+        "exact, full recomputation",
+    ):
+        assert said in out, said
+    found = planner(*DEEPSEEK, "--json").json
+    parts = found["params_by_part"]
+    assert sum(parts[part] for part in ("embedding", "attention", "mlp", "norms", "head")) == found["params_total"]
+    assert found["flops_by_rule"][found["flops_rule"]] == pytest.approx(found["flops"])
+
+
 def test_every_assumption_is_printed(planner):
     out = planner("cost", "llama-3-8b", "--tokens", "1T", "--count", "64").out
     for said in (
