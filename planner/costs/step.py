@@ -157,10 +157,12 @@ def _reduced(work: Workload, layouts: Layouts, links: _Links) -> tuple[Floats, F
 
 
 def _sharding(work: Workload, layouts: Layouts, links: _Links) -> Floats:
-    """ZeRO-3 gathers weights and scatters gradients in every pass, ZeRO-2 scatters gradients."""
+    """What every pass moves: ZeRO-3 gathers weights and scatters gradients in BF16, as FSDP was measured; ZeRO-2 scatters
+    gradients in the FP32 they are summed in."""
     wide, narrow = _reduced(work, layouts, links)
-    times = np.where(layouts.zero == 3, GATHERS, np.where(layouts.zero == 2, 1, 0))
-    return BF16_BYTES * times * (wide + narrow)
+    moved = np.where(layouts.zero == 3, GATHERS * BF16_BYTES, np.where(layouts.zero == 2, GRADIENT_BYTES, 0))
+    seconds: Floats = moved * (wide + narrow)
+    return seconds
 
 
 def _latency(work: Workload, chip: Accelerator, layouts: Layouts, ring_latency: float) -> Floats:

@@ -1,8 +1,11 @@
 """Accelerators have dense peaks and prices with a basis; runs get whole nodes."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from truths import REPOSITORY
 
 from planner.costs.accelerators import Precision, accelerators, find_accelerator, typical_ceiling
 from planner.costs.energy import energy_kwh
@@ -170,3 +173,12 @@ def test_a_run_gets_whole_nodes_within_the_cluster_and_ends_in_time(gpu_hours, c
 
 def test_a_run_gets_whole_nodes_of_a_cluster_that_ends_in_part_of_one():
     assert accelerators_for(1e9, H100, 20, max_days=7.0) == 16
+
+
+def test_the_documented_accelerator_file_is_one():
+    text = (REPOSITORY / "docs/costs.md").read_text(encoding="utf-8")
+    block = text.partition("```toml\n")[2].partition("```")[0]
+    chip = find_accelerator("ours.toml", block)
+    assert (chip.bf16_flops, chip.usd_per_hour) == (989e12, 1.9)
+    alone = "\n".join(line for line in block.splitlines() if not line.startswith("like"))
+    assert find_accelerator("ours.toml", alone) == replace(chip, source="ours.toml")
