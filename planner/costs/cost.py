@@ -84,6 +84,8 @@ def cost(
                         ("usd_per_gpu_hour", usd_per_gpu_hour), ("usd_per_chip", usd_per_chip)):  # fmt: skip
         if value is not None and not (math.isfinite(value) and value > 0):
             raise InputError(f"{name} = {value} is not positive", "give a positive number in raw units")
+    if batch_tokens is not None and batch_tokens > tokens:
+        raise InputError(f"a batch of {batch_tokens:.4g} tokens is more than the run's {tokens:.4g}", "give fewer")
     assumed = _assumptions(chip, batch_tokens, context_length, usd_per_gpu_hour)
     purchase = _purchase(chip, usd_per_chip, assumed)
     terms = Terms(
