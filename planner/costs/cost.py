@@ -19,6 +19,7 @@ from planner.models.flops import FlopsRule, flops_per_token
 from planner.models.parameters import ParameterCount, count_parameters
 
 CONTEXT_LENGTH = 4096
+NOTABLE = 0.05  # of a step: a part worth a word
 
 
 @dataclass(frozen=True)
@@ -141,7 +142,13 @@ def reasons(found: Cost) -> list[str]:
         f"interruptions make it {1 / modelled.goodput:.2f} times that, and what published runs lose besides "
         f"{1 / modelled.production:.2f} times (x / {math.exp(modelled.sd):.2f}, one sd over 36 runs)",
     ]
-    chip, cluster = found.cluster.chip, found.cluster
+    fastest, chip, cluster = found.modelled.fastest, found.cluster.chip, found.cluster
+    waiting = fastest.seconds_by_part["bubble"] / fastest.seconds
+    if "batch" in found.assumed and waiting > NOTABLE:
+        told.append(
+            f"the pipeline's fill takes {waiting:.0%} of a step at the assumed batch of {fastest.batch_tokens:.3g} tokens, "
+            "less at a larger one: --batch"
+        )
     if cluster.precision is Precision.BF16 and chip.fp8_flops:
         other = run_cost(
             found.model, found.modelled.tokens, replace(cluster, precision=Precision.FP8), found.terms,

@@ -49,6 +49,9 @@ def test_the_gap_between_both_is_explained_with_its_figures():
     assert "35.2% of the BF16 peak" in told
     assert "--precision fp8" in told
     assert not reasons(deepseek())
+    assert "--batch" not in told
+    assumed = deepseek(gpu_hours_per_trillion_tokens=180e3, batch_tokens=None)
+    assert "at a larger one: --batch" in " ".join(reasons(assumed))
 
 
 def test_hours_are_the_fastest_layouts_over_goodput_and_production():
