@@ -8,7 +8,7 @@ from functools import lru_cache
 from planner.costs.accelerators import Accelerator
 from planner.costs.reliability import Reliability
 from planner.costs.run_cost import PRODUCTION
-from planner.costs.search import Cluster, step_seconds, whole_batch
+from planner.costs.search import Cluster, step_seconds
 from planner.costs.throughput import accelerators_for
 from planner.errors import InputError
 from planner.models.architecture import Architecture
@@ -42,9 +42,8 @@ def kept_hours(model: Architecture, tokens: float, cluster: Cluster, batch_token
     count = whole_nodes(cluster.chip, cluster.count)
     if count != cluster.count:
         cluster = Cluster(cluster.chip, count, cluster.precision, cluster.kernel)
-    seconds = float(step_seconds(model, cluster, [batch_tokens], context_length)[0][0])
-    batch = float(whole_batch([batch_tokens], context_length, count)[0])
-    ideal = tokens / batch * seconds * count / 3600.0
+    seconds, _, batch = step_seconds(model, cluster, [batch_tokens], context_length)
+    ideal = tokens / float(batch[0]) * float(seconds[0]) * count / 3600.0
     return ideal / Reliability().goodput(count)
 
 

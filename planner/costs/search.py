@@ -110,15 +110,17 @@ def _too_small(work: Workload, cluster: Cluster, found: _Search) -> str:
 
 def step_seconds(
     model: Architecture, cluster: Cluster, batch_tokens: ArrayLike, context_length: int
-) -> tuple[Floats, NDArray[np.int64]]:
-    """Seconds of one step with the fastest layout that fits, and that layout's index, for each of many global batches.
+) -> tuple[Floats, NDArray[np.int64], NDArray[np.int64]]:
+    """Seconds of one step with the fastest layout that fits, that layout's index, and the batch's tokens as rounded, for
+    each of many global batches.
 
-    Batches are rounded to whole sequences that `whole_batch` would choose. Raises InputError when nothing fits, or what
+    Batches are rounded as `whole_batch` does. Raises InputError when nothing fits, or what
     fits divides none of them.
     """
     work = workload_of(model, context_length)
     fitting = _fitting(work, cluster)
-    batches = whole_batch(batch_tokens, context_length, cluster.count) // context_length
+    tokens = whole_batch(batch_tokens, context_length, cluster.count)
+    batches = tokens // context_length
     passes, rest = np.divmod(batches[:, None], fitting.sequences[None, :])
     every = np.where(rest == 0, (passes + fitting.fill) * fitting.seconds + fitting.once, np.inf)
     best = np.argmin(every, axis=1)
@@ -128,7 +130,7 @@ def step_seconds(
             f"sequences of {context_length}",
             "use a larger batch, or a count with more powers of two",
         )
-    return every[np.arange(len(best)), best], fitting.index[best]
+    return every[np.arange(len(best)), best], fitting.index[best], tokens
 
 
 def whole_batch(batch_tokens: ArrayLike, context_length: int, count: int) -> NDArray[np.int64]:
@@ -153,9 +155,9 @@ def whole_batch(batch_tokens: ArrayLike, context_length: int, count: int) -> NDA
 
 def fastest_layout(model: Architecture, cluster: Cluster, batch_tokens: float, context_length: int) -> Fastest:
     """The fastest layout that fits for one global batch, rounded as `whole_batch` does."""
-    seconds, index = step_seconds(model, cluster, [batch_tokens], context_length)
+    seconds, index, tokens = step_seconds(model, cluster, [batch_tokens], context_length)
     found = _search(workload_of(model, context_length), cluster)
-    best, batch = int(index[0]), int(whole_batch([batch_tokens], context_length, cluster.count)[0])
+    best, batch = int(index[0]), int(tokens[0])
     return Fastest(
         layout=found.layouts[best],
         batch_tokens=batch,

@@ -218,7 +218,8 @@ def test_a_batch_is_rounded_to_sequences_that_spread_evenly(batch, context_lengt
 
 def test_many_batches_at_once_are_each_one_alone():
     cluster, batches = Cluster(H100, 256), np.array([1e6, 4e6, 1.7e7])
-    together, _ = step_seconds(LLAMA, cluster, batches, 4096)
+    together, _, rounded = step_seconds(LLAMA, cluster, batches, 4096)
+    assert rounded.tolist() == whole_batch(batches, 4096, 256).tolist()
     alone = [fastest_layout(LLAMA, cluster, batch, 4096).seconds for batch in batches]
     assert together.tolist() == alone
 
