@@ -13,7 +13,6 @@ import numpy as np
 import pandas as pd
 
 from planner.decisions.gains import effective_compute
-from planner.fitting.backtest import inflation, nested_scores
 from planner.fitting.estimate import estimate, t_quantile
 from planner.fitting.recipe import default_recipe
 from planner.lab.simulated import final_loss, run_plan
@@ -98,9 +97,8 @@ def _in_world(runs: pd.DataFrame, params: int, tokens: float, lab: Lab, world: W
     )  # fmt: skip
     recipe = default_recipe()
     fitted = estimate(sample, recipe)
-    widened = inflation(nested_scores(sample, recipe))
     predicted, sd = fitted.predict(np.array([float(params)]), np.array([tokens]))
-    half = t_quantile(LEVEL, fitted.df) * math.hypot(float(sd[0]), fitted.solution.scale) * widened
+    half = t_quantile(LEVEL, fitted.df) * math.hypot(float(sd[0]), fitted.solution.scale)
     error = float(predicted[0]) - math.log(final_loss(world, float(params), tokens))
     return _Outcome(
         error,

@@ -60,9 +60,9 @@ def backtest(
         return
     show_table(
         f"{recipe.law.name} law: the largest runs hidden, predicted from smaller ones",
-        ("compute beyond, from", "runs", "median error", "90th pct", f"inside {level:.0%}", "median width", "refused"),
+        ("compute beyond, from", "runs", "median error", "90th pct", f"inside {level:.0%}", "median width"),
         [
             (f"{row.kappa:g}x", str(row.n), f"{row.median_error:.2%}", f"{row.p90_error:.2%}", f"{row.coverage:.0%}",
-             f"{row.median_width:.2%}", str(row.refused)) for row in rows
+             f"{row.median_width:.2%}") for row in rows
         ],
     )  # fmt: skip

@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from planner.cli.output import Json, Output, Seed, say, show_json, show_table
+from planner.cli.letters import Bounds, Fixed, Priors, Tied, parse_constraints
+from planner.cli.output import Json, Output, Seed, say, show_json
+from planner.cli.show_fit import show_fit
 from planner.cli.table import (
     Columns,
     CountName,
     Delta,
     GroupName,
+    IntervalName,
     LawName,
     Level,
     RunsPath,
@@ -46,15 +49,22 @@ def fit(
     column: Columns = None,
     group: GroupName = None,
     level: Level = 0.9,
+    interval: IntervalName = None,
+    prior: Priors = None,
+    fix: Fixed = None,
+    tie: Tied = None,
+    bound: Bounds = None,
     seed: Seed = 0,
     json: Json = False,
 ) -> None:
     """A law with intervals: the default recipe, or a named law as in the papers. Several groups: one fit each."""
-    recipe, wanted = parse_recipe(law, huber_delta, window), parse_count_name(count)
+    recipe = parse_recipe(law, huber_delta, window, interval, parse_constraints(prior, fix, tie, bound))
+    wanted = parse_count_name(count)
     table = read_table(runs, where, column)
     fits, refused = _fits(table, recipe, wanted, group, level, seed)
     settings = {"law": law, "huber_delta": str(huber_delta), "count": str(count), "window": str(window), "where": str(where),
-                "group": str(group), "level": str(level), "column": str(column)}  # fmt: skip
+                "group": str(group), "level": str(level), "column": str(column),
+                "interval": str(interval), "prior": str(prior), "fix": str(fix), "tie": str(tie), "bound": str(bound)}  # fmt: skip
     stem = Path(runs).name.partition(".")[0]
     paths = _write(fits, output or f"results/{stem}-fit", {"runs": table.sha256, **settings}, seed)
     if json:
@@ -111,50 +121,3 @@ def _show_reading(table: RunTable) -> None:
     mapped = ", ".join(f"{theirs} -> {ours}" for theirs, ours in table.mapped.items())
     filtered = f"; {table.n_filtered} rows left out by --where" if table.n_filtered else ""
     say(f"{table.source}: {len(table.frame)} rows{filtered}{f'; read {mapped}' if mapped else ''}")
-
-
-def show_fit(fit: Fit, path: Path) -> None:
-    """A fit for people."""
-    title = f"{fit.law.formula}   N = {fit.count}, D = tokens, L in {fit.loss_unit.replace('_', ' ')}"
-    rows = [
-        (name, f"{value:.6g}", *(f"{edge:.4g}" for edge in fit.intervals[name]))
-        for name, value in fit.parameters.items()
-    ]
-    say()
-    if fit.group:
-        say(f"group {fit.group}")
-    say(title)
-    show_table("", ("parameter", "value", f"{fit.level:.0%} from", "to"), rows)
-    delta = "" if fit.delta == float("inf") else f" delta {fit.delta:.4g}"
-    say(
-        f"{fit.objective}{delta}, sum over runs {fit.objective_value:.9g}; residual sd of ln loss {fit.uncertainty.scale:.3%}"
-    )
-    known = fit.uncertainty
-    dropped = ", ".join(f"{number} {reason}" for reason, number in fit.dropped.items()) or "none"
-    say(f"{fit.n_runs} runs fitted, {fit.n_windowed_out} outside the window of compute; dropped: {dropped}")
-    say(f"intervals: {known.spread.value}{f', x{known.inflation:.2f}' if known.inflation > 1 else ''}")
-    if fit.backtest:
-        show_backtest(fit)
-    say(f"{fit.outcome.value}")
-    for finding in fit.findings:
-        say(f"  {finding.severity}: {finding.sentence}{f'; {finding.remedy}' if finding.remedy else ''}")
-    say(f"fit: {path}")
-
-
-def show_backtest(fit: Fit) -> None:
-    """What the sweep says of its own extrapolation."""
-    rows = [
-        (
-            f"{row.kappa:g}x",
-            str(row.n),
-            f"{row.median_error:.2%}",
-            f"{row.p90_error:.2%}",
-            f"{row.coverage:.0%}",
-            f"{row.median_width:.2%}",
-        )
-        for row in fit.backtest
-    ]
-    show_table(
-        "backtest: the largest runs hidden, predicted from smaller ones",
-        ("compute beyond, from", "runs", "median error", "90th pct", f"inside {fit.level:.0%}", "median width"), rows,
-    )  # fmt: skip

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from planner.fitting.recipe import Recipe
+    from planner.fitting.constraints import Constraints
+    from planner.fitting.recipe import Recipe, Spread
     from planner.runs import RunTable
     from planner.runs.columns import Count
 
@@ -30,6 +31,10 @@ Delta = Annotated[
 ]
 Window = Annotated[
     str | None, typer.Option("--window", help="Keep runs within this factor of the largest compute, or 'all'.")
+]
+IntervalName = Annotated[
+    str | None,
+    typer.Option("--interval", help="posterior (default recipe), normal, sandwich or bootstrap (textbook fits)."),
 ]
 Level = Annotated[float, typer.Option("--level", help="Nominal coverage of the intervals.")]
 
@@ -75,7 +80,9 @@ def parse_count_name(text: str | None) -> Count | None:
         raise InputError(f"--count {text!r} is unknown", f"one of: {', '.join(Count)}") from None
 
 
-def parse_recipe(law: str, delta: float | None, window: str | None) -> Recipe:
+def parse_recipe(
+    law: str, delta: float | None, window: str | None, interval: str | None = None, said: Constraints | None = None
+) -> Recipe:
     """The options of a fit as a recipe."""
     from dataclasses import replace
 
@@ -85,9 +92,31 @@ def parse_recipe(law: str, delta: float | None, window: str | None) -> Recipe:
     if delta is not None and not SMALLEST_DELTA <= delta < float("inf"):
         raise InputError(f"--huber-delta {delta:g} is not above {SMALLEST_DELTA:g}", "1e-3 is the papers' choice")
     recipe = choose_recipe(law, huber_delta=delta)
+    if said is not None:
+        recipe = replace(recipe, constraints=said)
+    if interval is not None:
+        recipe = replace(recipe, spread=_spread(interval, recipe))
     if window is None:
         return recipe
     factor = None if window == "all" else number("--window", window)
     if factor is not None and factor <= 1:
         raise InputError(f"--window {window} leaves no run", "give a factor of compute above 1, or 'all'")
     return replace(recipe, window=factor)
+
+
+def _spread(name: str, recipe: Recipe) -> Spread:
+    """The --interval option, where the recipe has it."""
+    from planner.errors import InputError
+    from planner.fitting.recipe import Spread
+
+    if name.upper() not in Spread.__members__:
+        raise InputError(
+            f"--interval {name!r} is unknown", f"one of: {', '.join(kind.name.lower() for kind in Spread)}"
+        )
+    kind = Spread[name.upper()]
+    if (kind is Spread.POSTERIOR) != (recipe.model_error is not None):
+        raise InputError(
+            f"--interval {name} is not one of this recipe",
+            "posterior goes with --law auto, the others with a named law",
+        )
+    return kind

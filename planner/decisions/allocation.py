@@ -6,10 +6,12 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.optimize import brentq
 
 from planner.errors import InputError
 from planner.fitting.fit import Fit
 from planner.fitting.predict import predict
+from planner.laws.law import Law
 
 
 @dataclass(frozen=True)
@@ -55,3 +57,55 @@ def allocate(fit: Fit, *, flops: float) -> Allocation:
         supported=expected.supported,
         reason=expected.reason,
     )
+
+
+LEAST_LOG_FLOPS, MOST_LOG_FLOPS = math.log(1e6), math.log(1e40)
+
+
+@dataclass(frozen=True)
+class Needed:
+    """Training FLOPs at which the best split is predicted to reach `loss`, with its interval and that split.
+
+    An upper end of infinity says that within the interval no compute reaches it. The interval is that of the law's
+    letters; what the law itself may miss beyond the largest run is in the interval of the loss that `allocate` gives.
+    """
+
+    loss: float
+    flops: float
+    interval: tuple[float, float]
+    best: Allocation
+
+
+def flops_for(fit: Fit, *, loss: float) -> Needed:
+    """The compute at which the fitted law's best split reaches `loss`, in the fit's unit.
+
+    Raises InputError for a loss at or below the law's floor E, or one that any compute reaches.
+    """
+    if not (math.isfinite(loss) and loss > 0):
+        raise InputError(f"loss = {loss:g} is not above zero", "give it in the unit of the fit")
+    point = _flops_at(fit.law, loss)
+    if not 0 < point < math.inf:
+        floor = fit.parameters["E"]
+        raise InputError(
+            f"loss {loss:g} is at or below what the law reaches with any compute (its floor E is {floor:.4g})"
+            if point > 0 else f"loss {loss:g} is above what the smallest run would reach",
+            "ask for a loss nearer to the runs'",
+        )  # fmt: skip
+    drawn = np.array([_flops_at(type(fit.law).from_theta(draw, fit.centre), loss) for draw in fit.uncertainty.draws])
+    tail = (1 - fit.level) / 2
+    low, high = np.quantile(drawn, [tail, 1 - tail], method="inverted_cdf")  # infinities cannot be averaged
+    ends = min(float(low), point), max(float(high), point)
+    return Needed(loss, point, ends, allocate(fit, flops=point))
+
+
+def _flops_at(law: Law, loss: float) -> float:
+    """FLOPs at which the best split has this loss: zero when any does better, infinity when none reaches it."""
+
+    def excess(log_flops: float) -> float:
+        return float(law(*law.optimum(math.exp(log_flops)))) - loss
+
+    if excess(MOST_LOG_FLOPS) >= 0:
+        return math.inf
+    if excess(LEAST_LOG_FLOPS) <= 0:
+        return 0.0
+    return math.exp(brentq(excess, LEAST_LOG_FLOPS, MOST_LOG_FLOPS, xtol=1e-9))

@@ -11,7 +11,7 @@ import numpy as np
 from planner.errors import InputError
 from planner.fitting.backtest_row import BacktestRow
 from planner.fitting.checks import require_identifiable
-from planner.fitting.estimate import Estimate, estimate
+from planner.fitting.estimate import estimate
 from planner.fitting.interval import uncertainty_of
 from planner.fitting.recipe import Recipe
 from planner.laws.centre import Array
@@ -31,14 +31,13 @@ class Fold:
     """Held-out runs of one cut, arrays `(m,)`.
 
     `kappa` is compute over the largest seen, `error` predicted minus actual ln loss, `low` and `high` the deviations that
-    the interval of one run allowed; `reach` is the largest kappa that the training runs could backtest themselves.
+    the interval of one run allowed.
     """
 
     kappa: Array
     error: Array
     low: Array
     high: Array
-    reach: float
 
 
 def folds_of(sample: Sample, recipe: Recipe, *, level: float = 0.9) -> list[Fold]:
@@ -46,43 +45,18 @@ def folds_of(sample: Sample, recipe: Recipe, *, level: float = 0.9) -> list[Fold
     folds = []
     for training, held_out in _splits(sample, recipe.law):
         fitted = estimate(training, recipe)
-        scores = nested_scores(training, recipe)
-        known = uncertainty_of(training, fitted, recipe, inflation=inflation(scores), seed=0, draws=FOLD_DRAWS)
+        known = uncertainty_of(training, fitted, recipe, seed=0, draws=FOLD_DRAWS)
         theta, centre = fitted.solution.theta, fitted.solution.centre
         low, high = known.one_run(recipe.law, theta, *centre.coordinates(held_out.params, held_out.tokens), level)
-        error, _ = _errors(fitted, held_out)
-        folds.append(Fold(held_out.flops / training.flops.max(), error, low, high, reached(scores)))
+        predicted, _ = fitted.predict(held_out.params, held_out.tokens)
+        folds.append(Fold(held_out.flops / training.flops.max(), predicted - np.log(held_out.loss), low, high))
     return folds
 
 
-@dataclass(frozen=True)
-class Score:
-    """Held-out runs of one nested refit `(m,)`: kappa, and error over the predicted sd of one new run."""
-
-    kappa: Array
-    standardised: Array
-
-
-def nested_scores(sample: Sample, recipe: Recipe) -> list[Score]:
-    """How well refits on the smaller runs predicted the larger ones, cut by cut."""
-    scores = []
-    for training, held_out in _splits(sample, recipe.law):
-        error, sd = _errors(estimate(training, recipe), held_out)
-        scores.append(Score(held_out.flops / training.flops.max(), error / sd))
-    return scores
-
-
-def reached(scores: list[Score]) -> float:
+def reached(folds: list[Fold]) -> float:
     """The largest compute ratio with at least five held-out runs at or beyond it; 1 when there are fewer."""
-    kappa = np.sort(np.concatenate([score.kappa for score in scores])) if scores else np.empty(0)
+    kappa = np.sort(np.concatenate([fold.kappa for fold in folds])) if folds else np.empty(0)
     return float(kappa[-BEHIND]) if kappa.size >= BEHIND else 1.0
-
-
-def inflation(scores: list[Score]) -> float:
-    """max(1, root mean square over folds of standardised errors): never narrows an interval."""
-    if not scores:
-        return 1.0
-    return max(1.0, float(np.sqrt(np.mean([np.mean(score.standardised**2) for score in scores]))))
 
 
 def backtest_table(folds: list[Fold]) -> tuple[BacktestRow, ...]:
@@ -93,7 +67,6 @@ def backtest_table(folds: list[Fold]) -> tuple[BacktestRow, ...]:
         np.concatenate([getattr(fold, name) for fold in folds]) for name in ("kappa", "error", "low", "high")
     )
     held = (-error >= low_edge) & (-error <= high_edge)
-    refused = np.concatenate([fold.kappa > BEYOND * fold.reach for fold in folds])
     table = []
     for low, high in pairwise(BANDS):
         inside = (kappa >= low) & (kappa < high)
@@ -103,11 +76,11 @@ def backtest_table(folds: list[Fold]) -> tuple[BacktestRow, ...]:
                 BacktestRow(
                     kappa=low,
                     n=int(inside.sum()),
+                    bias=float(error[inside].mean()),
                     median_error=float(np.median(size)),
                     p90_error=float(np.quantile(size, 0.9)),
                     coverage=float(held[inside].mean()),
                     median_width=float(np.median(width)),
-                    refused=int(refused[inside].sum()),
                 )
             )
     return tuple(table)
@@ -123,8 +96,3 @@ def _splits(sample: Sample, law: type[Law]) -> list[tuple[Sample, Sample]]:
             require_identifiable(sample.at(below), law)
             splits.append((sample.at(below), sample.at(~below)))
     return splits
-
-
-def _errors(fitted: Estimate, held_out: Sample) -> tuple[Array, Array]:
-    predicted, sd = fitted.predict(held_out.params, held_out.tokens)
-    return predicted - np.log(held_out.loss), np.sqrt(sd**2 + fitted.solution.scale**2)

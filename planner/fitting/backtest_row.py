@@ -9,13 +9,13 @@ from dataclasses import dataclass
 class BacktestRow:
     """Errors, widths and coverage (fractions of loss) of the runs held out at `kappa` to the next band's kappa.
 
-    `refused` of the `n` runs lay beyond what their training runs could backtest; they are in the figures all the same.
+    `bias` is the mean signed error: above zero the law predicts too high a loss.
     """
 
     kappa: float
     n: int
+    bias: float
     median_error: float
     p90_error: float
     coverage: float
     median_width: float
-    refused: int

@@ -8,25 +8,32 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import stdtrit
 
+from planner.fitting.affine import Affine
+from planner.fitting.configurations import configurations
+from planner.fitting.constraints import Constraints
 from planner.fitting.objective import majorising_weight
-from planner.fitting.recipe import SMALLEST_WINDOW, Recipe
+from planner.fitting.posterior import SMALLEST_DF, posterior
+from planner.fitting.recipe import SMALLEST_WINDOW, Recipe, Spread
+from planner.fitting.sandwich import sandwich
 from planner.fitting.solve import Solution, solve
 from planner.laws.centre import Array
 from planner.runs.sample import Sample
-
-SMALLEST_DF = 3.0  # a t interval with fewer has no finite variance
 
 
 @dataclass(frozen=True)
 class Estimate:
     """The optimum, the covariance of theta `(p, p)`, the degrees of freedom, and which runs the window kept.
 
-    `window_refused` says that the window would have left too few, so that it was not applied.
+    `drift` is the sd of ln loss that the law itself is allowed per nat of compute beyond the largest run, whose centred
+    ln params + ln tokens is `frontier`. `window_refused` says that the window would have left too few, so that it was
+    not applied.
     """
 
     solution: Solution
     covariance: Array
     df: float
+    drift: float
+    frontier: float
     kept: NDArray[np.bool_]
     window_refused: bool
 
@@ -34,7 +41,8 @@ class Estimate:
         """ln loss at raw counts and its standard deviation (of the mean, noise left out), shapes `(m,)`."""
         n, d = self.solution.centre.coordinates(params, tokens)
         f, J = type(self.solution.law).gradient(self.solution.theta, n, d)
-        return f[0], np.sqrt(np.einsum("pm,pq,qm->m", J[0], self.covariance, J[0]))
+        variance = np.einsum("pm,pq,qm->m", J[0], self.covariance, J[0])
+        return f[0], np.hypot(np.sqrt(variance), self.drift * np.maximum(n + d - self.frontier, 0))
 
 
 def in_window(flops: Array, window: float | None) -> NDArray[np.bool_]:
@@ -47,20 +55,40 @@ def in_window(flops: Array, window: float | None) -> NDArray[np.bool_]:
 
 
 def estimate(sample: Sample, recipe: Recipe) -> Estimate:
-    """Fit `recipe` to `sample`; Laplace covariance of the penalised robust objective."""
+    """Fit `recipe` to `sample`."""
     kept = in_window(sample.flops, recipe.window)
-    params, tokens, loss = sample.params[kept], sample.tokens[kept], sample.loss[kept]
-    prior = recipe.law.prior(np.log(loss)) if recipe.prior else None
-    solution = solve(recipe.law, (params, tokens), loss, objective=recipe.objective, prior=prior)
-    n, d = solution.centre.coordinates(params, tokens)
-    f, J = recipe.law.gradient(solution.theta, n, d)
-    weight = majorising_weight(np.log(loss) - f[0], solution.delta) / solution.scale**2
-    H = np.einsum("pm,m,qm->pq", J[0], weight, J[0])
-    if prior is not None:
-        H = H + np.diag(1 / prior.sd**2)
-    df = max(loss.size - solution.theta.size, SMALLEST_DF)
+    runs = sample.at(kept)
     refused = recipe.window is not None and bool(kept.all() and sample.flops.min() < sample.flops.max() / recipe.window)
-    return Estimate(solution, np.linalg.pinv(H, hermitian=True), df, kept, refused)
+    if recipe.model_error is not None:
+        prior = recipe.law.prior(np.log(runs.loss))
+        data = configurations(runs.params, runs.tokens, runs.loss)
+        solution, covariance, df = posterior(recipe.law, data, prior, recipe.model_error, recipe.constraints)
+        drift = recipe.model_error.drift * solution.scale
+    else:
+        said = recipe.constraints
+        solution = solve(
+            recipe.law, (runs.params, runs.tokens), runs.loss, objective=recipe.objective, fixed=said.fixed,
+            tied=said.tied, bounds=said.bounds, letter_prior=said.letter_prior,
+        )  # fmt: skip
+        affine = solution.affine or Affine.free(recipe.law)
+        covariance = (
+            sandwich(solution, runs) if recipe.spread is Spread.SANDWICH else _normal(solution, runs, affine, said)
+        )
+        df, drift = max(runs.loss.size - affine.matrix.shape[1], SMALLEST_DF), 0.0
+    n, d = solution.centre.coordinates(runs.params, runs.tokens)
+    return Estimate(solution, covariance, df, drift, float((n + d).max()), kept, refused)
+
+
+def _normal(solution: Solution, runs: Sample, affine: Affine, said: Constraints) -> Array:
+    """Inverse of the robust objective's curvature over the residual variance, with what the user believes."""
+    n, d = solution.centre.coordinates(runs.params, runs.tokens)
+    f, J = type(solution.law).gradient(solution.theta, n, d)
+    weight = majorising_weight(np.log(runs.loss) - f[0], solution.delta) / solution.scale**2
+    information = np.einsum("pm,m,qm->pq", J[0], weight, J[0])
+    if said.letter_prior is not None:
+        forms = said.letter_prior.forms(type(solution.law), solution.centre)
+        information = information + forms.rows.T @ (forms.sd[:, None] ** -2 * forms.rows)
+    return affine.covariance(information)
 
 
 def t_quantile(level: float, df: float) -> float:

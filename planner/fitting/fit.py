@@ -6,11 +6,12 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
+from itertools import combinations
 
 import numpy as np
 
 from planner.errors import InputError
-from planner.fitting.backtest import BEYOND, Score, backtest_table, folds_of, inflation, nested_scores, reached
+from planner.fitting.backtest import BEYOND, Fold, backtest_table, folds_of, reached
 from planner.fitting.backtest_row import BacktestRow
 from planner.fitting.checks import Finding, Severity, failed_from, judge, judge_backtest, require_identifiable
 from planner.fitting.estimate import Estimate, estimate
@@ -50,7 +51,8 @@ class Reach:
 class Fit:
     """A law fitted to runs, with everything a prediction needs.
 
-    `level` is the nominal coverage of every interval; `objective_value` sums the objective over the fitted runs.
+    `level` is the nominal coverage of every interval; `objective_value` sums the objective over the fitted runs;
+    `constraints` says in words what was asked of the letters.
     """
 
     law: Law
@@ -64,6 +66,7 @@ class Fit:
     objective: str
     delta: float
     objective_value: float
+    constraints: str
     outcome: Outcome
     n_runs: int
     n_windowed_out: int
@@ -87,8 +90,16 @@ class Fit:
             for name, value in self.parameters.items()
         }
 
+    @property
+    def correlations(self) -> dict[tuple[str, str], float]:
+        """Correlations of the logs of the law's letters over the draws; a letter that is held has none."""
+        drawn = [vars(type(self.law).from_theta(draw, self.centre)) for draw in self.uncertainty.draws]
+        logs = {name: np.log([row[name] for row in drawn]) for name in self.parameters}
+        free = [name for name, values in logs.items() if np.ptp(values) > 1e-9]
+        return {(a, b): float(np.corrcoef(logs[a], logs[b])[0, 1]) for a, b in combinations(free, 2)}
+
     def interval(self, drawn: Array, point: float) -> tuple[float, float]:
-        """A central interval from draws `(K,)` of a positive quantity, widened about `point` on the log scale."""
+        """A central interval from draws `(K,)` of a positive quantity, about `point` on the log scale."""
         deviations = np.log(drawn) - math.log(point)
         low, high = self.uncertainty.quantiles(deviations[np.isfinite(deviations)], self.level)
         return point * math.exp(low), point * math.exp(high)
@@ -105,8 +116,8 @@ def fit(runs: RunTable | Sample, recipe: Recipe | None = None, *, level: float =
     _require_level(level)
     require_identifiable(sample, recipe.law)
     fitted = estimate(sample, recipe)
-    scores = nested_scores(sample, recipe)
-    table = backtest_table(folds_of(sample, recipe, level=level))
+    folds = folds_of(sample, recipe, level=level)
+    table = backtest_table(folds)
     findings = (*judge(sample, fitted), *judge_backtest(table, level))
     return Fit(
         law=fitted.solution.law,
@@ -115,16 +126,17 @@ def fit(runs: RunTable | Sample, recipe: Recipe | None = None, *, level: float =
         loss_unit=sample.loss_unit,
         theta=fitted.solution.theta,
         centre=fitted.solution.centre,
-        uncertainty=uncertainty_of(sample, fitted, recipe, inflation=inflation(scores), seed=seed),
+        uncertainty=uncertainty_of(sample, fitted, recipe, seed=seed),
         level=level,
         objective=recipe.objective.name,
         delta=fitted.solution.delta,
         objective_value=fitted.solution.value,
+        constraints=recipe.constraints.sentence,
         outcome=_outcome(fitted, findings),
         n_runs=int(fitted.kept.sum()),
         n_windowed_out=int((~fitted.kept).sum()),
         dropped=sample.dropped,
-        reach=_reach(sample, scores, table, level),
+        reach=_reach(sample, folds, table, level),
         findings=findings,
         backtest=table,
         data_sha256=sample.sha256,
@@ -142,10 +154,10 @@ def run_backtest(
     return backtest_table(folds_of(sample, recipe, level=level))
 
 
-def _reach(sample: Sample, scores: list[Score], table: Sequence[BacktestRow], level: float) -> Reach:
+def _reach(sample: Sample, folds: list[Fold], table: Sequence[BacktestRow], level: float) -> Reach:
     """Three times the largest compute ratio backtested; no further than the backtest's own intervals held."""
     ratio = sample.tokens / sample.params
-    kappa, stop = reached(scores), failed_from(table, level)
+    kappa, stop = reached(folds), failed_from(table, level)
     return Reach(
         flops=float(sample.flops.max()),
         tokens_per_param=(float(ratio.min()), float(ratio.max())),

@@ -22,9 +22,10 @@ class Uncertainty:
     """What is known of an estimate's error.
 
     `covariance` `(p, p)` of theta at the optimum; `draws` `(K, p)` of theta: refits, or t draws with that covariance;
-    `scale` the robust sd of ln loss between runs with `df` degrees of freedom; every interval is widened by `inflation`.
-    The case bootstrap reads intervals off its draws, the normal approximation off the covariance; its draws serve what
-    is not linear in theta.
+    `scale` the robust sd of ln loss between runs with `df` degrees of freedom; `drift` the sd that the law itself is
+    allowed per nat of compute beyond the largest run, whose centred ln params + ln tokens is `frontier`.
+    The case bootstrap reads intervals off its draws, the other kinds off the covariance; their draws serve what is not
+    linear in theta.
     """
 
     spread: Spread
@@ -32,45 +33,49 @@ class Uncertainty:
     draws: Array
     scale: float
     df: float
-    inflation: float
+    drift: float
+    frontier: float
 
     def mean(self, law: type[Law], theta: Array, n: Array, d: Array, level: float) -> tuple[Array, Array]:
         """Deviations (low <= 0, high >= 0) of ln loss at centred points `(m,)`: a `level` interval of the mean."""
         f, J = law.gradient(theta, n, d)
-        if self.spread is Spread.LAPLACE:
-            sd = np.sqrt(np.einsum("pm,pq,qm->m", J[0], self.covariance, J[0]))
-            half = t_quantile(level, self.df) * sd * self.inflation
-            return -half, half
-        return self.quantiles(law.gradient(self.draws, n, d)[0] - f[0], level)
+        if self.spread is Spread.BOOTSTRAP:
+            return self.quantiles(law.gradient(self.draws, n, d)[0] - f[0], level)
+        sd = np.sqrt(np.einsum("pm,pq,qm->m", J[0], self.covariance, J[0]))
+        half = t_quantile(level, self.df) * np.hypot(sd, self.drift * np.maximum(n + d - self.frontier, 0))
+        return -half, half
 
     def one_run(self, law: type[Law], theta: Array, n: Array, d: Array, level: float) -> tuple[Array, Array]:
         """The same for one new run: the noise between runs added in quadrature."""
         low, high = self.mean(law, theta, n, d, level)
-        noise = t_quantile(level, self.df) * self.scale * self.inflation
+        noise = t_quantile(level, self.df) * self.scale
         return -np.hypot(low, noise), np.hypot(high, noise)
 
     def quantiles(self, deviations: Array, level: float) -> tuple[Array, Array]:
-        """Quantiles of deviations `(K, ...)` over the draws, widened; they always enclose zero."""
+        """Quantiles of deviations `(K, ...)` over the draws; they always enclose zero."""
         tail = (1 - level) / 2
-        low, high = np.quantile(deviations, [tail, 1 - tail], axis=0) * self.inflation
+        low, high = np.quantile(deviations, [tail, 1 - tail], axis=0)
         return np.minimum(low, 0.0), np.maximum(high, 0.0)
 
 
-def uncertainty_of(
-    sample: Sample, fitted: Estimate, recipe: Recipe, *, inflation: float, seed: int, draws: int = DRAWS
-) -> Uncertainty:
-    """The uncertainty of `fitted`, an estimate of `recipe` on `sample`; a case bootstrap is never inflated."""
+def uncertainty_of(sample: Sample, fitted: Estimate, recipe: Recipe, *, seed: int, draws: int = DRAWS) -> Uncertainty:
+    """The uncertainty of `fitted`, an estimate of `recipe` on `sample`."""
     kept = sample.at(fitted.kept)
     if recipe.spread is Spread.BOOTSTRAP:
         x = (kept.params, kept.tokens)
-        drawn = bootstrap(recipe.law, x, kept.loss, objective=recipe.objective, resamples=draws, seed=seed)
-        inflation = 1.0
+        drawn = bootstrap(
+            recipe.law, x, kept.loss, objective=recipe.objective, resamples=draws, seed=seed,
+            constraints=recipe.constraints,
+        )  # fmt: skip
     else:
-        drawn = _normal_draws(fitted, recipe.law, draws, seed)
-    return Uncertainty(recipe.spread, fitted.covariance, drawn, fitted.solution.scale, fitted.df, inflation)
+        drawn = normal_draws(fitted, recipe.law, draws, seed)
+    solution = fitted.solution
+    return Uncertainty(
+        recipe.spread, fitted.covariance, drawn, solution.scale, fitted.df, fitted.drift, fitted.frontier
+    )
 
 
-def _normal_draws(fitted: Estimate, law: type[Law], draws: int, seed: int) -> Array:
+def normal_draws(fitted: Estimate, law: type[Law], draws: int, seed: int) -> Array:
     """Multivariate t draws about the optimum, kept within the law's bounds."""
     values, vectors = np.linalg.eigh(fitted.covariance)
     rng = np.random.default_rng(seed)

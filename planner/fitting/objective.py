@@ -75,6 +75,17 @@ def true_weight(residual: Array, delta: float) -> Array:
     return (np.abs(residual) <= delta).astype(float)
 
 
+def threshold(objective: Objective, scale: float) -> float:
+    """The Huber delta of an objective at a robust sd `scale`; infinite for least squares."""
+    match objective:
+        case Huber(delta=delta):
+            return delta
+        case LeastSquares():
+            return math.inf
+        case AdaptiveHuber():
+            return TUNING * scale
+
+
 def robust_scale(residual: Array, n_parameters: int) -> float:
     """1.4826 median |r|, corrected for the parameters spent; residuals `(n_runs,)`."""
     n = residual.size

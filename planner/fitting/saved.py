@@ -17,7 +17,7 @@ from planner.laws import find_law
 from planner.laws.centre import Centre
 from planner.runs.columns import Count
 
-SCHEMA = 1
+SCHEMA = 2
 
 
 def fit_summary(fit: Fit) -> dict[str, Any]:
@@ -36,6 +36,7 @@ def fit_summary(fit: Fit) -> dict[str, Any]:
             "delta": None if math.isinf(fit.delta) else fit.delta,
             "value": fit.objective_value,
         },
+        "constraints": fit.constraints,
         "status": fit.outcome.name.lower(),
         "status_text": fit.outcome.value,
         "n_runs": fit.n_runs,
@@ -44,7 +45,6 @@ def fit_summary(fit: Fit) -> dict[str, Any]:
         "checks": fit.findings,
         "backtest": fit.backtest,
         "interval_method": fit.uncertainty.spread.value,
-        "inflation": fit.uncertainty.inflation,
         "residual_sd": fit.uncertainty.scale,
     }
 
@@ -57,6 +57,8 @@ def fit_to_record(fit: Fit) -> dict[str, Any]:
         "theta": fit.theta,
         "centre": fit.centre,
         "df": fit.uncertainty.df,
+        "drift": fit.uncertainty.drift,
+        "frontier": fit.uncertainty.frontier,
         "reach": fit.reach,
         "data_sha256": fit.data_sha256,
         "covariance": fit.uncertainty.covariance,
@@ -69,8 +71,10 @@ def fit_from_record(record: dict[str, Any], place: str) -> Fit:
 
     Raises InputError for another schema, a missing key or a value of the wrong kind.
     """
-    if record.get("schema") != SCHEMA or "theta" not in record:
-        raise InputError(f"{place}: not a fit of schema {SCHEMA}", AGAIN)
+    if "schema" not in record or "theta" not in record:
+        raise InputError(f"{place}: not a fit", AGAIN)
+    if record["schema"] != SCHEMA:
+        raise InputError(f"{place}: a fit of schema {record['schema']!r}, and this planner reads {SCHEMA}", AGAIN)
     try:
         made = _fit(record)
         sound = _sound(made)
@@ -106,12 +110,14 @@ def _fit(record: dict[str, Any]) -> Fit:
             draws=np.array(record["draws"], float),
             scale=float(record["residual_sd"]),
             df=float(record["df"]),
-            inflation=float(record["inflation"]),
+            drift=float(record["drift"]),
+            frontier=float(record["frontier"]),
         ),
         level=float(record["level"]),
         objective=str(objective["name"]),
         delta=math.inf if objective["delta"] is None else float(objective["delta"]),
         objective_value=float(objective["value"]),
+        constraints=str(record["constraints"]),
         outcome=Outcome[record["status"].upper()],
         n_runs=int(record["n_runs"]),
         n_windowed_out=int(record["n_windowed_out"]),
@@ -134,7 +140,15 @@ def _fit(record: dict[str, Any]) -> Fit:
 def _sound(made: Fit) -> bool:
     """Whether the numbers are ones that a fit can have: shapes, ranges, nothing that is not finite."""
     known, p = made.uncertainty, made.theta.size
-    numbers = [known.inflation, known.scale, known.df, made.objective_value, made.reach.flops, made.reach.kappa]
+    numbers = [
+        known.scale,
+        known.df,
+        known.drift,
+        known.frontier,
+        made.objective_value,
+        made.reach.flops,
+        made.reach.kappa,
+    ]
     return (
         known.draws.ndim == 2
         and known.draws.shape[1:] == (p,)
@@ -142,7 +156,7 @@ def _sound(made: Fit) -> bool:
         and known.covariance.shape == (p, p)
         and bool(np.isfinite(known.draws).all() and np.isfinite(known.covariance).all())
         and all(map(math.isfinite, [*numbers, made.reach.limit, *vars(made.law).values()]))
-        and known.inflation >= 1
+        and known.drift >= 0
         and min(known.scale, known.df, made.reach.flops, made.reach.kappa, made.reach.limit) > 0
         and 0 < made.level < 1
     )

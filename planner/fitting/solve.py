@@ -2,30 +2,29 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from planner.errors import InputError
-from planner.fitting.descend import Problem, descend
-from planner.fitting.objective import (
-    TUNING,
-    AdaptiveHuber,
-    Huber,
-    LeastSquares,
-    Objective,
-    penalty,
-    robust_scale,
-)
-from planner.fitting.starts import additive_starts
+from planner.fitting.affine import Affine, LetterPrior, constrained
+from planner.fitting.bootstrap import refits
+from planner.fitting.constraints import Constraints
+from planner.fitting.descend import MAJORISED_STEPS, Descent, descend
+from planner.fitting.noise import Noise
+from planner.fitting.objective import AdaptiveHuber, Huber, Objective, robust_scale, threshold
+from planner.fitting.problem import Forms, Problem
+from planner.fitting.starts import EXPONENTS, additive_starts
 from planner.laws import find_law
 from planner.laws.centre import Array, Centre
 from planner.laws.law import Law, Prior
 
 SCALE_ROUNDS = 3  # of re-estimating the robust scale; it changes in the fourth digit after two
-CHUNK = 250  # resamples solved together: their arrays stay in the second-level cache
+SUBSAMPLE = 3000  # runs that starts are sought on when there are more; the optimum itself uses all
+
+X = ArrayLike | tuple[ArrayLike, ArrayLike]
 
 
 @dataclass(frozen=True)
@@ -34,7 +33,8 @@ class Solution:
 
     `theta` is in the coordinates of `centre`; `value` is the sum of the objective over runs (the prior's part left
     out); `delta` the Huber threshold used (infinite for least squares); `scale` the robust sd of ln loss, and
-    `prior_scale` the one that the prior was weighed against, a round of re-estimation earlier.
+    `prior_scale` the one that the prior was weighed against, a round of re-estimation earlier. `affine` says which
+    directions of theta were free (None: all of them).
     """
 
     law: Law
@@ -46,114 +46,186 @@ class Solution:
     prior_scale: float
     iterations: int
     converged: bool
+    affine: Affine | None = None
 
 
 def solve(
     law: type[Law] | str,
-    x: ArrayLike | tuple[ArrayLike, ArrayLike],
+    x: X,
     loss: ArrayLike,
     *,
     objective: Objective = Huber(1e-3),  # noqa: B008 - a frozen value
     prior: Prior | None = None,
     start: Array | None = None,
+    weight: ArrayLike | None = None,
+    noise: ArrayLike | None = None,
+    blocks: Sequence[object] | ArrayLike | None = None,
+    rho: float = 0.0,
+    bounds: Mapping[str, tuple[float, float]] | None = None,
+    letter_prior: LetterPrior | None = None,
+    fixed: Mapping[str, float] | None = None,
+    tied: Sequence[Sequence[str]] = (),
 ) -> Solution:
     """The global optimum of `law` on runs at x = (params, tokens), raw counts, with loss in nats per token.
 
     Starts from variable projection over a grid of exponents (or from `start`, a theta), then damped Newton.
-    Shapes: x `(2, n_runs)`, loss `(n_runs,)`. Raises InputError when the arrays do not fit or are not positive.
+    `weight` multiplies each run's part of the objective; `noise` is the runs' sd of ln loss: residuals are divided by
+    it and multiplied by its median, so that deltas stay in units of ln loss; runs of one label in `blocks` share noise
+    with correlation `rho`. `bounds`, `fixed`, `tied` and `letter_prior` speak in the law's letters.
+    Shapes: x `(2, n_runs)`, loss, weight, noise, blocks `(n_runs,)`. Raises InputError when the arrays do not fit or
+    are not positive, and for constraints that cannot hold.
     """
     law = find_law(law) if isinstance(law, str) else law
-    params, tokens, y = _checked(law, x, loss)
-    centre = Centre.of(params, tokens)
-    n, d = centre.coordinates(params, tokens)
-    problem = Problem(n, d, y[None], np.ones((1, y.size)), math.inf, np.zeros(law.lower.size), np.zeros(law.lower.size))
+    problem, affine, centre = _posed(
+        law, x, loss, prior, Constraints(fixed or {}, tuple(map(tuple, tied)), bounds or {}), letter_prior,
+        _weights(weight, np.size(loss)), Noise.of(np.size(loss), noise, blocks, rho),
+    )  # fmt: skip
     if start is None:
-        starts = law.starts(additive_starts(n, d, np.exp(y)[None], problem.weight))[0]
-        if prior is not None:
-            starts = np.concatenate([starts, prior.mean[None]])
+        phi = searched(problem, affine, objective, prior)
     else:
-        starts = start[None]
-    return _minimise(law, starts, problem, centre, objective, prior)
-
-
-def _minimise(
-    law: type[Law], starts: Array, problem: Problem, centre: Centre, objective: Objective, prior: Prior | None
-) -> Solution:
-    y = problem.log_loss[0]
-    scale = robust_scale(y - _nearest(law, starts, problem), law.lower.size)
-    for _ in range(SCALE_ROUNDS if isinstance(objective, AdaptiveHuber) or prior is not None else 1):
-        problem = problem._replace(delta=_delta(objective, scale))
-        if prior is not None:  # the objective counts squared residuals, the prior squared standard deviations
-            problem = problem._replace(anchor=prior.mean, pull=(scale / prior.sd) ** 2)
-        repeated = problem._replace(
-            log_loss=np.repeat(problem.log_loss[:1], len(starts), 0),
-            weight=np.repeat(problem.weight[:1], len(starts), 0),
-        )
-        end = descend(law, starts, repeated)
-        best = int(np.argmin(end.value))
-        theta = end.theta[best]
-        used = scale
-        residual = y - law.gradient(theta, problem.n, problem.d)[0][0]
-        scale = robust_scale(residual, law.lower.size)
-        starts = end.theta
-    return Solution(
-        law=law.from_theta(theta, centre),
-        theta=theta,
-        centre=centre,
-        value=float(penalty(residual, problem.delta).sum()),
-        delta=problem.delta,
-        scale=scale,
-        prior_scale=used,
-        iterations=end.iterations,
-        converged=bool(end.converged[best]),
-    )
+        phi = projected(problem, affine, np.asarray(start, float)[None])
+    return _solution(problem, affine, centre, *_rounds(problem, affine, objective, phi))
 
 
 def bootstrap(
     law: type[Law] | str,
-    x: ArrayLike | tuple[ArrayLike, ArrayLike],
+    x: X,
     loss: ArrayLike,
     *,
     objective: Objective = Huber(1e-3),  # noqa: B008 - a frozen value
     resamples: int = 400,
     seed: int = 0,
+    clusters: Sequence[object] | ArrayLike | None = None,
+    weight: ArrayLike | None = None,
+    noise: ArrayLike | None = None,
+    constraints: Constraints | None = None,
 ) -> Array:
     """Refits to runs drawn with replacement, as thetas `(resamples, p)` in the centre of all runs.
 
-    Each starts at the optimum of all runs and keeps that fit's Huber delta. Same seed, same draws.
+    With `clusters`, labels `(n_runs,)`, whole clusters are drawn: checkpoints of one run, replicates of one
+    configuration. Each refit starts at the optimum of all runs and keeps that fit's Huber delta. Same seed, same draws.
     """
     law = find_law(law) if isinstance(law, str) else law
-    whole = solve(law, x, loss, objective=objective)
-    params, tokens, y = _checked(law, x, loss)
-    n, d = whole.centre.coordinates(params, tokens)
-    draws = np.random.default_rng(seed).multinomial(y.size, np.full(y.size, 1 / y.size), resamples).astype(float)
-    free = np.zeros(law.lower.size)
-    parts = []
-    for first in range(0, resamples, CHUNK):
-        weight = draws[first : first + CHUNK]
-        problem = Problem(n, d, np.broadcast_to(y, weight.shape), weight, whole.delta, free, free)
-        start = np.repeat(whole.theta[None], len(weight), 0)
-        parts.append(descend(law, start, problem, tolerance=1e-7).theta)
-    return np.concatenate(parts)
+    said = constraints or Constraints()
+    base = _weights(weight, np.size(loss))
+    problem, affine, _ = _posed(
+        law, x, loss, None, said, said.letter_prior, base, Noise.of(np.size(loss), noise, None, 0.0)
+    )
+    end, last, _, _ = _rounds(problem, affine, objective, searched(problem, affine, objective, None))
+    member = (
+        np.arange(base.size) if clusters is None else np.unique(np.asarray(clusters), return_inverse=True)[1].ravel()
+    )
+    number = int(member.max()) + 1
+    if number < 2:
+        raise InputError("the runs form a single cluster", "a bootstrap draws clusters: give labels that differ")
+    draws = np.random.default_rng(seed).multinomial(number, np.full(number, 1 / number), resamples).astype(float)
+    return refits(last, affine, end.theta[0], draws[:, member] * base)
 
 
-def _delta(objective: Objective, scale: float) -> float:
-    match objective:
-        case Huber(delta=delta):
-            return delta
-        case LeastSquares():
-            return math.inf
-        case AdaptiveHuber():
-            return TUNING * scale
+def _posed(
+    law: type[Law],
+    x: X,
+    loss: ArrayLike,
+    prior: Prior | None,
+    said: Constraints,
+    letter_prior: LetterPrior | None,
+    weight: Array,
+    noise: Noise | None,
+) -> tuple[Problem, Affine, Centre]:
+    """The runs as a problem in theta, which directions of it are free, and its centre."""
+    params, tokens, y = checked(x, loss)
+    centre = Centre.of(params, tokens)
+    also = () if letter_prior is None else letter_prior.letters
+    affine = constrained(law, centre, fixed=said.fixed, tied=said.tied, bounds=said.bounds, also=also)
+    enough(law, affine, int((weight > 0).sum()))
+    n, d = centre.coordinates(params, tokens)
+    forms = Forms.none(law.lower.size) if prior is None else Forms(np.diag(np.isfinite(prior.sd) * 1.0), *prior)
+    if letter_prior is not None:
+        forms = forms.joined(letter_prior.forms(law, centre))
+    return Problem(law, n, d, y, weight[None], np.inf, forms, noise=noise), affine, centre
 
 
-def _nearest(law: type[Law], starts: Array, problem: Problem) -> Array:
-    """Predictions `(m,)` of the start with the smallest median absolute residual."""
-    predicted = law.gradient(starts, problem.n, problem.d)[0]
-    return np.asarray(predicted[np.argmin(np.median(np.abs(problem.log_loss[0] - predicted), axis=1))])
+def searched(problem: Problem, affine: Affine, objective: Objective, prior: Prior | None) -> Array:
+    """Starting points `(K, q)`; with very many runs the optimum of a few thousand of them."""
+    law, used = problem.law, np.flatnonzero(problem.weight[0] > 0)
+    if used.size > SUBSAMPLE:
+        used = np.sort(np.random.default_rng(0).choice(used, SUBSAMPLE, replace=False))
+        few = replace(
+            problem,
+            n=problem.n[used],
+            d=problem.d[used],
+            log_loss=problem.log_loss[used],
+            weight=problem.weight[:, used],
+            noise=None,
+        )
+        return _rounds(few, affine, objective, searched(few, affine, objective, prior))[0].theta[:1]
+    n, d, y = problem.n[used], problem.d[used], problem.log_loss[used]
+    alphas, betas = (_exponents(law, affine, letter) for letter in ("alpha", "beta"))
+    additive = additive_starts(n, d, np.exp(y), problem.weight[0, used], alphas=alphas, betas=betas)
+    thetas = law.starts(additive[None])[0]
+    if prior is not None:
+        thetas = np.concatenate([thetas, prior.mean[None]])
+    return projected(problem, affine, thetas)
 
 
-def _checked(law: type[Law], x: ArrayLike | tuple[ArrayLike, ArrayLike], loss: ArrayLike) -> tuple[Array, Array, Array]:
+def projected(problem: Problem, affine: Affine, thetas: Array) -> Array:
+    """Free coordinates nearest to thetas, in the metric of least squares."""
+    expansion = problem.law.expand(thetas, problem.n, problem.d)
+    ones = np.broadcast_to(problem.weight, expansion.f.shape)
+    return affine.nearest(thetas, expansion.hessian(ones, np.zeros_like(ones)))
+
+
+def _exponents(law: type[Law], affine: Affine, letter: str) -> Array:
+    """The grid of an exponent, narrowed to what the constraints leave of it."""
+    row = affine.matrix[law.letters.index(letter)]
+    if not row.any():
+        return np.array([affine.offset[law.letters.index(letter)]])
+    at = int(np.argmax(row))
+    low, high = affine.box.lower[at], affine.box.upper[at]
+    if low <= EXPONENTS[0] and high >= EXPONENTS[-1]:
+        return EXPONENTS
+    return np.geomspace(max(low, EXPONENTS[0] if high > EXPONENTS[0] else low), high, EXPONENTS.size)
+
+
+def _rounds(
+    problem: Problem, affine: Affine, objective: Objective, phi: Array
+) -> tuple[Descent, Problem, float, float]:
+    """Descents with the scale re-estimated in between; ends sorted by value, the last problem, scales after and before."""
+    used = problem.weight[0] > 0
+    residual = problem.residual(affine.theta(phi))[:, used]
+    scale = robust_scale(residual[np.argmin(np.median(np.abs(residual), axis=1))], phi.shape[1])
+    before, majorised = scale, MAJORISED_STEPS
+    adaptive = isinstance(objective, AdaptiveHuber) or problem.forms.mean.size > 0
+    for _ in range(SCALE_ROUNDS if adaptive else 1):
+        problem = replace(problem, delta=threshold(objective, scale), scale=scale)
+        end = descend(affine.expansion(problem.at), phi, affine.box, majorised=majorised)
+        order = np.argsort(end.value)
+        end = Descent(end.theta[order], end.value[order], end.iterations, end.converged[order])
+        phi, before, majorised = end.theta, scale, 1
+        scale = robust_scale(problem.residual(affine.theta(phi[:1]))[0, used], phi.shape[1])
+    return end, problem, scale, before
+
+
+def _solution(
+    problem: Problem, affine: Affine, centre: Centre, end: Descent, last: Problem, scale: float, before: float
+) -> Solution:
+    theta = affine.theta(end.theta[:1])[0]
+    return Solution(
+        law=problem.law.from_theta(theta, centre),
+        theta=theta,
+        centre=centre,
+        value=last.data_value(theta),
+        delta=last.delta,
+        scale=scale,
+        prior_scale=before,
+        iterations=end.iterations,
+        converged=bool(end.converged[0]),
+        affine=affine,
+    )
+
+
+def checked(x: X, loss: ArrayLike) -> tuple[Array, Array, Array]:
+    """Params, tokens and ln loss as arrays `(n_runs,)`; InputError where a number is not positive."""
     params, tokens = (np.asarray(row, float) for row in x)  # type: ignore[union-attr]
     values = np.asarray(loss, float)
     if params.ndim != 1 or not params.shape == tokens.shape == values.shape:
@@ -167,9 +239,28 @@ def _checked(law: type[Law], x: ArrayLike | tuple[ArrayLike, ArrayLike], loss: A
             raise InputError(
                 f"{name}[{int(np.argmax(bad))}] = {column[np.argmax(bad)]} is not positive", "drop that run"
             )
-    if values.size < law.lower.size:
+    return params, tokens, np.log(values)
+
+
+def enough(law: type[Law], affine: Affine, runs: int) -> None:
+    """InputError when runs are fewer than free parameters."""
+    free, all_of_them = affine.box.lower.size, law.lower.size
+    if runs < free:
+        what = "parameters" if free == all_of_them else "free parameters"
         raise InputError(
-            f"{values.size} runs are fewer than the {law.lower.size} parameters of the {law.name} law",
+            f"{runs} runs are fewer than the {free} {what} of the {law.name} law",
             "add runs, or fit a law with fewer parameters",
         )
-    return params, tokens, np.log(values)
+
+
+def _weights(weight: ArrayLike | None, runs: int) -> Array:
+    if weight is None:
+        return np.ones(runs)
+    w = np.asarray(weight, float)
+    if w.shape != (runs,):
+        raise InputError(f"weight {w.shape} and loss {(runs,)} differ in shape", "give one weight per run")
+    bad = ~(np.isfinite(w) & (w >= 0))
+    if bad.any():
+        at = int(np.argmax(bad))
+        raise InputError(f"weight[{at}] = {w[at]} is negative or not a number", "give weights of zero or more")
+    return w

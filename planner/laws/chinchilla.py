@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from planner.laws.centre import Array, Centre
-from planner.laws.law import Optimum, Prior, Published, rows
+from planner.laws.law import Optimum, Prior, Published, amplitude_forms, rows
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,7 @@ class Chinchilla:
     formula: ClassVar[str] = "L = E + A/N^alpha + B/D^beta"
     source: ClassVar[str] = "Hoffmann et al. 2022, arXiv 2203.15556, eq. 2"
     theta_names: ClassVar[tuple[str, ...]] = ("ln E", "ln A at centre", "ln B at centre", "alpha", "beta")
+    letters: ClassVar[tuple[str, ...]] = ("E", "A", "B", "alpha", "beta")
     lower: ClassVar[Array] = np.array([-8.0, -16.0, -16.0, 1e-3, 1e-3])
     upper: ClassVar[Array] = np.array([4.0, 6.0, 6.0, 2.5, 2.5])
     published: ClassVar[tuple[Published, ...]] = (
@@ -69,26 +71,26 @@ class Chinchilla:
         return cls(float(np.exp(e)), float(A), float(np.exp(b + beta * centre.log_tokens)), alpha, beta)
 
     @classmethod
+    def letter_forms(cls, centre: Centre) -> Array:
+        """Rows that take theta to (ln E, ln A, ln B, alpha, beta)."""
+        return amplitude_forms(5, centre)
+
+    @classmethod
+    def expand(cls, theta: Array, n: Array, d: Array) -> Shares:
+        """ln L = logsumexp(e, a - alpha n, b - beta d) and its sums."""
+        return Shares.of(rows(theta), n, d)
+
+    @classmethod
     def gradient(cls, theta: Array, n: Array, d: Array) -> tuple[Array, Array]:
         """ln L = logsumexp(e, a - alpha n, b - beta d); its derivative has the terms' shares as factors."""
-        f, share_a, share_b = _shares(rows(theta), n, d)
-        parts = [1 - share_a - share_b, share_a, share_b, -share_a * n, -share_b * d]
-        return f, np.stack(parts, axis=1)
+        at = cls.expand(theta, n, d)
+        return at.f, at.jacobian()
 
     @classmethod
     def curvature(cls, theta: Array, n: Array, d: Array, weight: Array) -> Array:
         """Z' (diag p - p p') Z summed over runs, p the shares of the three terms, Z their logs' derivatives."""
-        _, share_a, share_b = _shares(rows(theta), n, d)
-        qa, qb = weight * share_a, weight * share_b
-        shape = qa.shape
-        H = np.zeros((shape[0], 5, 5))
-        H[:, 0, 0] = (weight * (1 - share_a - share_b)).sum(1)
-        for amplitude, exponent, q, x in ((1, 3, qa, n), (2, 4, qb, d)):
-            H[:, amplitude, amplitude] = q.sum(1)
-            H[:, amplitude, exponent] = H[:, exponent, amplitude] = -(q * x).sum(1)
-            H[:, exponent, exponent] = (q * x * x).sum(1)
-        J = np.stack([1 - share_a - share_b, share_a, share_b, -share_a * n, -share_b * d], axis=1)
-        return np.asarray(H - np.matmul(J * weight[:, None, :], J.transpose(0, 2, 1)))
+        at = cls.expand(theta, n, d)
+        return -at.hessian(np.zeros(at.f.shape), np.broadcast_to(weight, at.f.shape))
 
     @classmethod
     def starts(cls, additive: Array) -> Array:
@@ -103,9 +105,85 @@ class Chinchilla:
         return Prior(mean, np.array([0.6, 1.5, 1.5, 0.15, 0.15]))
 
 
-def _shares(theta: Array, n: Array, d: Array) -> tuple[Array, Array, Array]:
-    constant = np.exp(theta[:, 0:1])
-    term_a = np.exp(theta[:, 1:2] - theta[:, 3:4] * n)
-    term_b = np.exp(theta[:, 2:3] - theta[:, 4:5] * d)
-    loss = constant + term_a + term_b
-    return np.log(loss), term_a / loss, term_b / loss
+@dataclass(frozen=True)
+class Shares:
+    """ln L at S thetas and the shares of the size and the data term in L, all `(S, m)`.
+
+    The sums need n, d `(m,)`, shared by all thetas."""
+
+    f: Array
+    size: Array
+    data: Array
+    n: Array
+    d: Array
+
+    @classmethod
+    def of(cls, theta: Array, n: Array, d: Array) -> Self:
+        """Terms by exponentials, shares by division."""
+        size = np.exp(theta[:, 1:2] - theta[:, 3:4] * n)
+        data = np.exp(theta[:, 2:3] - theta[:, 4:5] * d)
+        loss = size + data
+        loss += np.exp(theta[:, 0:1])
+        size /= loss
+        data /= loss
+        return cls(np.log(loss), size, data, n, d)
+
+    def jacobian(self) -> Array:
+        """The shares; times -n, -d for the exponents."""
+        parts = [1 - self.size - self.data, self.size, self.data, -self.size * self.n, -self.data * self.d]
+        return np.stack(parts, axis=1)
+
+    @cached_property
+    def _powers(self) -> tuple[Array, Array]:
+        return _powers(self.n), _powers(self.d)
+
+    def pull(self, weight: Array) -> Array:
+        """Sum of weight x df."""
+        N, D = self._powers
+        out = np.empty((len(self.f), 5))
+        out[:, 1::2] = (weight * self.size) @ N[:, :2]
+        out[:, 2::2] = (weight * self.data) @ D[:, :2]
+        out[:, 0] = weight.sum(1) - out[:, 1] - out[:, 2]
+        out[:, 3:] *= -1
+        return out
+
+    def square(self, weight: Array) -> Array:
+        """Sum of weight x df^2."""
+        N, D = self._powers
+        out = np.empty((len(self.f), 5))
+        out[:, 1::2] = (weight * self.size * self.size) @ N[:, ::2]
+        out[:, 2::2] = (weight * self.data * self.data) @ D[:, ::2]
+        level = 1 - self.size - self.data
+        out[:, 0] = (weight * level * level).sum(1)
+        return out
+
+    def hessian(self, outer: Array, inner: Array) -> Array:
+        """Since d2f = Z' diag(p) Z - df df', few sums of products of shares with powers of n and d are enough."""
+        N, D = self._powers
+        both = outer + inner
+        by_size, by_data = both * self.size, both * self.data
+        crossed = by_size * self.data
+        a, b = by_size @ N[:, :2], by_data @ D[:, :2]
+        aa = (by_size * self.size - inner * self.size) @ N
+        bb = (by_data * self.data - inner * self.data) @ D
+        ab, nab = crossed @ D[:, :2], (crossed * self.n) @ D[:, :2]
+        pa, pb = (inner * self.size) @ N[:, :2], (inner * self.data) @ D[:, :2]
+        H = np.empty((len(self.f), 5, 5))
+        H[:, 0, 1], H[:, 0, 3] = a[:, 0] - aa[:, 0] - pa[:, 0] - ab[:, 0], aa[:, 1] + pa[:, 1] + nab[:, 0] - a[:, 1]
+        H[:, 0, 2], H[:, 0, 4] = b[:, 0] - bb[:, 0] - pb[:, 0] - ab[:, 0], bb[:, 1] + pb[:, 1] + ab[:, 1] - b[:, 1]
+        H[:, 0, 0] = outer.sum(1) - a[:, 0] - b[:, 0] - H[:, 0, 1] - H[:, 0, 2] + pa[:, 0] + pb[:, 0]
+        H[:, 1, 1], H[:, 1, 3], H[:, 3, 3] = aa[:, 0], -aa[:, 1], aa[:, 2]
+        H[:, 2, 2], H[:, 2, 4], H[:, 4, 4] = bb[:, 0], -bb[:, 1], bb[:, 2]
+        H[:, 1, 2], H[:, 1, 4], H[:, 2, 3], H[:, 3, 4] = ab[:, 0], -ab[:, 1], -nab[:, 0], nab[:, 1]
+        H[:, LOWER[0], LOWER[1]] = H[:, LOWER[1], LOWER[0]]
+        return H
+
+
+LOWER = np.tril_indices(5, -1)
+
+
+def _powers(x: Array) -> Array:
+    """1, x, x^2 of runs `(m,)`, as `(m, 3)`."""
+    powers = np.empty((x.size, 3))
+    powers[:, 0], powers[:, 1], powers[:, 2] = 1.0, x, x * x
+    return powers

@@ -31,6 +31,34 @@ class Prior(NamedTuple):
     sd: Array
 
 
+class Expansion(Protocol):
+    """Predicted ln loss `f` `(S, m)` of S thetas, and sums over runs of its derivatives, from one evaluation.
+
+    Weights have shape `(S, m)`.
+    """
+
+    @property
+    def f(self) -> Array:
+        """Predicted ln loss `(S, m)`."""
+        ...
+
+    def jacobian(self) -> Array:
+        """Derivative of f in theta, `(S, p, m)`."""
+        ...
+
+    def pull(self, weight: Array) -> Array:
+        """Sum of weight x df, `(S, p)`."""
+        ...
+
+    def square(self, weight: Array) -> Array:
+        """Sum of weight x df^2, `(S, p)`."""
+        ...
+
+    def hessian(self, outer: Array, inner: Array) -> Array:
+        """Sum of outer x df df' - inner x d2f, `(S, p, p)`."""
+        ...
+
+
 class Law(Protocol):
     """A law of loss (nats per token) in params and tokens, as a frozen value of its paper's letters.
 
@@ -42,6 +70,7 @@ class Law(Protocol):
     formula: ClassVar[str]
     source: ClassVar[str]
     theta_names: ClassVar[tuple[str, ...]]
+    letters: ClassVar[tuple[str, ...]]
     lower: ClassVar[Array]
     upper: ClassVar[Array]
     published: ClassVar[tuple[Published, ...]]
@@ -64,6 +93,16 @@ class Law(Protocol):
         ...
 
     @classmethod
+    def letter_forms(cls, centre: Centre) -> Array:
+        """Rows `(p, p)` that take theta to the letters: alpha, beta themselves, the logs of the others."""
+        ...
+
+    @classmethod
+    def expand(cls, theta: Array, n: Array, d: Array) -> Expansion:
+        """What a Newton step needs at thetas `(S, p)` of runs `(m,)`."""
+        ...
+
+    @classmethod
     def gradient(cls, theta: Array, n: Array, d: Array) -> tuple[Array, Array]:
         """Predicted ln loss `(S, m)` and its derivative in theta `(S, p, m)`."""
         ...
@@ -82,6 +121,13 @@ class Law(Protocol):
     def prior(cls, log_loss: Array) -> Prior:
         """The weak prior of the default recipe, given the observed ln losses `(m,)`."""
         ...
+
+
+def amplitude_forms(p: int, centre: Centre) -> Array:
+    """Letter forms of a theta that starts (ln E, a, b, alpha, beta): ln A = a + alpha x mean ln params, B likewise."""
+    forms = np.eye(p)
+    forms[1, 3], forms[2, 4] = centre.log_params, centre.log_tokens
+    return forms
 
 
 def rows(theta: Array) -> Array:

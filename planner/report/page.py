@@ -13,7 +13,7 @@ from markupsafe import Markup
 from planner import store
 from planner.fitting.fit import Fit
 from planner.fitting.predict import Prediction
-from planner.fitting.recipe import UNSEEN_COVERAGE
+from planner.fitting.recipe import LEFT_OUT_COVERAGE
 from planner.fitting.saved import fit_from_record, fit_summary
 from planner.quantities import dollars, human, percent
 from planner.report.figures import cost_figure, ideas_figure, law_figure, plane_figure
@@ -81,14 +81,14 @@ def _caveats_of_the_lab(found: Findings) -> list[str]:
 
 def _caveats_of_the_forecast(found: Findings) -> list[str]:
     fit, forecast, runs = found.fit, found.prediction, found.runs
-    unseen = ", ".join(f"{percent(share, 0)} at {kappa}x" for kappa, share in UNSEEN_COVERAGE.items())
+    unseen = ", ".join(f"{percent(share, 0)} at {kappa}x" for kappa, share in LEFT_OUT_COVERAGE.items())
     extrapolated = int((runs["hyperparameters_extrapolated"].astype(str).str.lower() == "true").sum())
     return [
         f"The forecast extrapolates {forecast.compute_ratio:.0f}x in compute, "
         f"{forecast.params / runs['params_active'].max():.1f}x in size and "
         f"{forecast.tokens / runs['tokens'].max():.1f}x in data. {_sentence(forecast.reason)}",
-        f"Intervals are nominal {fit.level:.0%}. On public sweeps that this recipe was not tuned on, nominal 90% intervals "
-        f"covered {unseen} of the compute: read them as optimistic.",
+        f"Intervals are nominal {fit.level:.0%}. On seven public sources, each predicted with nothing learned from it, "
+        f"nominal 90% intervals covered {unseen} the compute; further out nobody has measured them.",
         f"Learning rates and batches follow Step Law (arXiv 2503.04715); {extrapolated:,} of {len(runs):,} runs lie beyond "
         "the sizes and data it was calibrated on.",
     ]

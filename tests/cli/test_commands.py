@@ -176,7 +176,7 @@ def test_plans_in_three_formats_hold_the_same_runs(planner, tmp_path):
 def test_a_fit_prints_its_parameters_intervals_and_backtest(planner, csv):
     done = planner("fit", csv(runs()))
     assert done.code == 0, done.err
-    for text in ("alpha", "90% from", "runs fitted", "backtest", "fit: results/runs-fit/fit.json"):
+    for text in ("alpha", "90% from", "30 fitted", "[[Backtest]]", "residual sd", "fit: results/runs-fit/fit.json"):
         assert text in done.out
 
 
@@ -250,7 +250,7 @@ def test_epoch_on_the_command_line_against_published(planner):
 
 def test_backtest_prints_rows_by_compute(planner, csv):
     found = planner("backtest", csv(runs()), "--json").json
-    assert {"kappa", "n", "median_error", "p90_error", "coverage", "median_width", "refused"} <= set(found["rows"][0])
+    assert {"kappa", "n", "median_error", "p90_error", "coverage", "median_width", "bias"} <= set(found["rows"][0])
     refused(planner("backtest", csv(runs().iloc[::4])), "too few runs to hide any")
 
 

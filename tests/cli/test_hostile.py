@@ -161,7 +161,7 @@ def test_a_group_that_is_not_there_is_refused(planner, tmp_path):
         {"status": None},
         {"level": -1},
         {"df": -1},
-        {"inflation": 0.1},
+        {"drift": -0.1},
         {"residual_sd": -1},
         {"draws": []},
         {"draws": [[None] * 6]},

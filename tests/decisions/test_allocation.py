@@ -1,10 +1,12 @@
 """Best size and tokens."""
 
+import math
+
 import numpy as np
 import pytest
 from truths import TRUTHS, noisy
 
-from planner.decisions.allocation import allocate
+from planner.decisions.allocation import allocate, flops_for
 from planner.errors import InputError
 from planner.fitting.fit import fit
 from planner.runs.columns import Count
@@ -44,3 +46,19 @@ def test_noise_free_runs_give_the_true_split():
 def test_a_budget_that_is_not_positive_is_refused(flops):
     with pytest.raises(InputError, match="not above zero"):
         allocate(made(), flops=flops)
+
+
+def test_the_compute_for_a_loss_is_the_inverse_of_the_loss_at_a_compute():
+    law_fit = made()
+    best = allocate(law_fit, flops=1e23)
+    needed = flops_for(law_fit, loss=best.loss)
+    assert needed.flops == pytest.approx(1e23, rel=1e-6)
+    assert needed.best.params == pytest.approx(best.params, rel=1e-6)
+    assert needed.interval[0] < needed.flops < needed.interval[1]
+
+
+def test_a_loss_below_the_floor_is_refused_and_one_near_it_may_need_any_compute():
+    law_fit = made()
+    with pytest.raises(InputError, match="floor E"):
+        flops_for(law_fit, loss=law_fit.parameters["E"] * 0.99)
+    assert flops_for(law_fit, loss=law_fit.parameters["E"] * 1.001).interval[1] == math.inf

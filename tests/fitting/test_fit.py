@@ -9,7 +9,6 @@ from truths import TRUTHS, grid, needs_shared, noisy
 
 from planner.encode import to_json
 from planner.errors import InputError
-from planner.fitting.backtest import inflation, nested_scores
 from planner.fitting.checks import levels
 from planner.fitting.estimate import in_window
 from planner.fitting.fit import Outcome, fit, run_backtest
@@ -30,15 +29,15 @@ def coupled_runs(sd=0.002, seed=0) -> Sample:
 
 def test_the_default_recipe_is_auto_and_coupled_without_a_delta():
     assert choose_recipe("auto") == choose_recipe("coupled") == default_recipe()
-    assert default_recipe().prior
-    assert default_recipe().window == 10
+    assert default_recipe().model_error is not None
+    assert default_recipe().window is None
 
 
 @pytest.mark.parametrize(("law", "delta"), [("chinchilla", None), ("chinchilla", 1e-3), ("coupled", 1e-3)])
 def test_a_textbook_fit_has_no_window_no_prior(law, delta):
     recipe = choose_recipe(law, huber_delta=delta)
     assert recipe.window is None
-    assert not recipe.prior
+    assert recipe.model_error is None
     assert recipe.spread is Spread.BOOTSTRAP
 
 
@@ -76,14 +75,15 @@ def test_a_wider_level_gives_a_wider_interval():
     assert narrow.interval_mean[1] < wide.interval_mean[1]
 
 
-def test_inflation_never_narrows_and_sees_a_wrong_law():
-    # A hidden break in the law: the refits on small runs cannot foresee it.
+def test_a_backtest_sees_a_wrong_law_and_which_way_it_errs():
+    # A hidden break in the law: the refits on small runs cannot foresee that loss stops falling.
     params, tokens, loss = noisy(TRUTHS["coupled"], 0.001, seed=1)
     flops = 6 * params * tokens
     bent = loss * np.where(flops > np.median(flops), (flops / np.median(flops)) ** 0.02, 1)
-    assert inflation([]) == 1
-    assert inflation(nested_scores(sample(params, tokens, loss), default_recipe())) >= 1
-    assert inflation(nested_scores(sample(params, tokens, bent), default_recipe())) > 2
+    straight, broken = (run_backtest(sample(params, tokens, losses)) for losses in (loss, bent))
+    assert sum(row.n * row.coverage for row in broken) < 0.5 * sum(row.n for row in broken)
+    assert sum(row.n * row.coverage for row in straight) > 0.8 * sum(row.n for row in straight)
+    assert all(row.bias < -0.005 for row in broken[1:])
 
 
 def test_far_beyond_the_backtest_the_number_still_comes_marked_unsupported():

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from truths import SHARED, TRUTHS, needs_shared, noisy
 
-from planner.fitting.backtest import Score, backtest_table, folds_of, reached
+from planner.fitting.backtest import Fold, backtest_table, folds_of, reached
 from planner.fitting.backtest_row import BacktestRow
 from planner.fitting.checks import failed_from
 from planner.fitting.estimate import estimate, t_quantile
@@ -25,12 +25,16 @@ def test_a_default_interval_does_not_depend_on_the_seed():
     assert one == two
 
 
-def test_a_default_interval_is_t_times_the_delta_method_sd_times_the_inflation():
+def test_a_default_interval_is_t_times_the_posterior_sd_and_the_drift():
     made = fit(runs())
     found = predict(made, params=1e10, tokens=1e12)
     fitted = estimate(runs(), default_recipe())
     sd = float(fitted.predict(np.array([1e10]), np.array([1e12]))[1][0])
-    half = t_quantile(0.9, fitted.df) * sd * made.uncertainty.inflation
+    n, d = fitted.solution.centre.coordinates(np.array([1e10]), np.array([1e12]))
+    J = default_recipe().law.gradient(fitted.solution.theta, n, d)[1]
+    nats = np.log(6e22 / runs().flops.max())
+    assert sd == pytest.approx(np.hypot(np.sqrt(J[0, :, 0] @ fitted.covariance @ J[0, :, 0]), fitted.drift * nats))
+    half = t_quantile(0.9, fitted.df) * sd
     assert np.log(found.interval_mean[1] / found.loss) == pytest.approx(half)
     assert np.log(found.loss / found.interval_mean[0]) == pytest.approx(half)
 
@@ -39,8 +43,8 @@ def test_bootstrap_intervals_are_quantiles_of_refits():
     recipe = choose_recipe("chinchilla", huber_delta=1e-3)
     sample = runs()
     fitted = estimate(sample, recipe)
-    known = uncertainty_of(sample, fitted, recipe, inflation=3.0, seed=0, draws=2000)
-    assert known.inflation == 1.0  # a textbook interval is never widened
+    known = uncertainty_of(sample, fitted, recipe, seed=0, draws=2000)
+    assert known.drift == 0  # a textbook interval knows of no error but noise
     n, d = fitted.solution.centre.coordinates(sample.params, sample.tokens)
     drawn = recipe.law.gradient(known.draws, n, d)[0].std(0)
     low, high = known.mean(recipe.law, fitted.solution.theta, n, d, 0.9)
@@ -49,29 +53,35 @@ def test_bootstrap_intervals_are_quantiles_of_refits():
 
 def test_normal_draws_have_the_estimates_covariance():
     fitted = estimate(runs(), default_recipe())
-    known = uncertainty_of(runs(), fitted, default_recipe(), inflation=1.0, seed=0, draws=20000)
+    known = uncertainty_of(runs(), fitted, default_recipe(), seed=0, draws=20000)
     wanted = np.diag(fitted.covariance) * known.df / (known.df - 2)  # a t distribution's
     np.testing.assert_allclose(known.draws.var(0), wanted, rtol=0.1)
+
+
+def _nine(known, law, theta, n, d, level):
+    return np.full(n.size, -9.0), np.full(n.size, 9.0)
 
 
 @pytest.mark.parametrize("textbook", [True, False])
 def test_a_backtest_uses_the_intervals_that_the_fit_gives(monkeypatch, textbook):
     recipe = choose_recipe("chinchilla", huber_delta=1e-3) if textbook else default_recipe()
     plain = backtest_table(folds_of(runs(), recipe))
-    monkeypatch.setattr("planner.fitting.backtest.inflation", lambda scores: 50.0)
+    monkeypatch.setattr("planner.fitting.interval.Uncertainty.mean", _nine)
     widened = backtest_table(folds_of(runs(), recipe))
-    assert (widened == plain) is textbook
+    assert all(row.median_width > 17 for row in widened)
+    assert all(row.median_width < 1 for row in plain)
 
 
 def test_a_kappa_counts_as_backtested_with_five_runs_behind_it():
-    scores = [Score(np.array([2.0, 3.0, 50.0]), np.zeros(3)), Score(np.array([4.0, 5.0, 6.0]), np.zeros(3))]
-    assert reached(scores) == 3.0
-    assert reached(scores[:1]) == 1.0
+    nothing = np.zeros(3)
+    folds = [Fold(np.array(kappa), nothing, nothing, nothing) for kappa in ([2.0, 3.0, 50.0], [4.0, 5.0, 6.0])]
+    assert reached(folds) == 3.0
+    assert reached(folds[:1]) == 1.0
     assert reached([]) == 1.0
 
 
 def row(kappa: float, n: int, coverage: float) -> BacktestRow:
-    return BacktestRow(kappa, n, 0.01, 0.02, coverage, 0.05, 0)
+    return BacktestRow(kappa, n, 0.0, 0.01, 0.02, coverage, 0.05)
 
 
 def test_support_ends_at_the_lowest_kappa_from_which_intervals_failed():

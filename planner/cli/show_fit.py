@@ -1,0 +1,110 @@
+"""A fit for people, in the manner of lmfit's report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from planner.cli.output import say, show_table
+
+if TYPE_CHECKING:
+    from planner.fitting.cross_check import Road
+    from planner.fitting.fit import Fit
+
+STRONG = 0.9  # correlations of letters worth a line
+
+
+def show_fit(fit: Fit, path: Path | None) -> None:
+    """Model, statistics, letters with intervals, strong correlations, backtest, checks."""
+    unit = fit.loss_unit.replace("_", " ")
+    say()
+    if fit.group:
+        say(f"group {fit.group}")
+    say("[[Model]]")
+    say(f"    {fit.law.name}: {fit.law.formula}")
+    say(f"    N = {fit.count}, D = tokens, L in {unit}")
+    say("[[Fit]]")
+    for name, value in _statistics(fit):
+        say(f"    {name:<24} {value}")
+    say("[[Letters]]")
+    rows = [
+        (f"    {name}", f"{value:.6g}", *(f"{edge:.4g}" for edge in fit.intervals[name]), _note(fit, name))
+        for name, value in fit.parameters.items()
+    ]
+    show_table("", ("    letter", "value", f"{fit.level:.0%} from", "to", ""), rows)
+    strong = [(pair, r) for pair, r in fit.correlations.items() if abs(r) >= STRONG]
+    if strong:
+        say(f"[[Correlations]] (of the letters' logs, {STRONG:g} or more)")
+        say("    " + ", ".join(f"{one}-{other} {r:+.2f}" for (one, other), r in strong))
+    if fit.backtest:
+        show_backtest(fit)
+    say("[[Checks]]")
+    say(f"    {fit.outcome.value}")
+    for finding in fit.findings:
+        say(
+            f"    {finding.severity} {finding.name}: {finding.sentence}{f'; {finding.remedy}' if finding.remedy else ''}"
+        )
+    if path is not None:
+        say(f"fit: {path}")
+
+
+def _statistics(fit: Fit) -> list[tuple[str, str]]:
+    known = fit.uncertainty
+    dropped = ", ".join(f"{number} {reason}" for reason, number in fit.dropped.items())
+    delta = "" if fit.delta == float("inf") else f", delta {fit.delta:.4g}"
+    lines = [
+        ("runs", f"{fit.n_runs} fitted" + (f"; dropped: {dropped}" if dropped else "")),
+        ("objective", f"{fit.objective}{delta}, sum over runs {fit.objective_value:.9g}"),
+        ("residual sd of ln loss", f"{known.scale:.3%}"),
+        ("intervals", f"{fit.level:.0%}, {known.spread.value}, {known.df:.3g} degrees of freedom"),
+    ]
+    if fit.n_windowed_out:
+        lines.insert(1, ("outside the window", f"{fit.n_windowed_out} runs of less compute"))
+    if known.drift:
+        lines.append(
+            ("allowed for the law", f"{known.drift:.3%} of the loss per nat of compute beyond the largest run")
+        )
+    if fit.constraints:
+        lines.append(("constraints", fit.constraints))
+    low, high = fit.reach.tokens_per_param
+    lines.append(("supported up to", f"{fit.reach.limit * fit.reach.flops:.3g} FLOPs ({fit.reach.limit:.3g}x the largest run), "
+                  f"{low / 3:.3g} to {high * 3:.3g} tokens per parameter"))  # fmt: skip
+    return lines
+
+
+def _note(fit: Fit, letter: str) -> str:
+    low, high = fit.intervals[letter]
+    return "held" if low == high else ""
+
+
+def show_backtest(fit: Fit) -> None:
+    """What the sweep says of its own extrapolation."""
+    say("[[Backtest]] the largest runs hidden, predicted from smaller ones")
+    rows = [
+        (f"    {row.kappa:g}x", str(row.n), f"{row.bias:+.2%}", f"{row.median_error:.2%}", f"{row.p90_error:.2%}",
+         f"{row.coverage:.0%}", f"{row.median_width:.2%}") for row in fit.backtest
+    ]  # fmt: skip
+    header = (
+        "    compute beyond, from",
+        "runs",
+        "bias",
+        "median error",
+        "90th pct",
+        f"inside {fit.level:.0%}",
+        "median width",
+    )
+    show_table("", header, rows)
+
+
+def show_roads(roads: list[Road], params: str, tokens: str, level: float) -> None:
+    """The forecast by other roads."""
+    say(f"[[Cross-check]] mean loss at {params} parameters on {tokens} tokens, {level:.0%} intervals")
+    rows = [
+        (
+            f"    {road.name}",
+            *(f"{value:.4f}" for value in (road.loss, road.low, road.high)),
+            f"{(road.high - road.low) / road.loss:.2%}",
+        )
+        for road in roads
+    ]
+    show_table("", ("    way", "loss", "from", "to", "width"), rows)

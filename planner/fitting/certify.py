@@ -1,0 +1,128 @@
+"""Is the optimum the global one? Random starts, the exact profile over the exponents, and a bound."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.ndimage import label
+
+from planner.fitting.branch import Bound, branch_and_bound
+from planner.fitting.descend import Box, descend
+from planner.fitting.objective import Huber, Objective
+from planner.fitting.problem import Forms, Problem
+from planner.fitting.relaxed import Relative
+from planner.fitting.solve import Solution, checked, solve
+from planner.laws import Chinchilla, find_law
+from planner.laws.centre import Array
+from planner.laws.law import Law
+
+RANDOM_STARTS = 100
+AGREEMENT = 1e-8  # relative, in the objective
+EXPONENTS = (0.02, 1.5)  # where the profile is taken and the bound holds
+PROFILE_CELLS = 40  # per exponent
+ZOOMS, ZOOM = 14, 0.4  # of a 9 x 9 grid around the profile's lowest cell
+
+
+@dataclass(frozen=True)
+class Profile:
+    """The convex relative-residual problem solved on a grid of (alpha, beta): its local minima `(k, 2)`, lowest first."""
+
+    minima: Array
+    lowest: float
+    box: tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """What speaks for a solution being the global optimum.
+
+    `reached` of `starts` random starts end within 1e-8 (relative) of `value`; `lowest` is the lowest value any reached.
+    `profile` and `bound` are of the additive law in relative residuals 1 - prediction/loss, with the solution's delta;
+    None for a law whose loss is not linear in its amplitudes, where neither is convex.
+    """
+
+    solution: Solution
+    starts: int
+    reached: int
+    lowest: float
+    profile: Profile | None
+    bound: Bound | None
+
+    @property
+    def value(self) -> float:
+        """The solution's objective."""
+        return self.solution.value
+
+
+def certify(
+    law: type[Law] | str,
+    x: ArrayLike | tuple[ArrayLike, ArrayLike],
+    loss: ArrayLike,
+    *,
+    objective: Objective = Huber(1e-3),  # noqa: B008 - a frozen value
+    seed: int = 0,
+    tolerance: float = 1e-4,
+    cell_limit: int = 20_000,
+) -> Certificate:
+    """Solve, then look for anything lower, three ways (see Certificate); `tolerance` is the gap that counts as proven."""
+    law = find_law(law) if isinstance(law, str) else law
+    solution = solve(law, x, loss, objective=objective)
+    params, tokens, y = checked(x, loss)
+    n, d = solution.centre.coordinates(params, tokens)
+    problem = Problem(law, n, d, y, np.ones((1, y.size)), solution.delta, Forms.none(law.lower.size))
+    end = descend(problem.at, random_starts(law, y, RANDOM_STARTS, seed), Box(law.lower, law.upper), limit=300)
+    reached = int((end.value <= solution.value * (1 + AGREEMENT) + 1e-24).sum())
+    profile = bound = None
+    if law is Chinchilla:
+        relative = Relative(n, d, np.exp(y), solution.delta)
+        profile = profiled(relative)
+        at = (float(profile.minima[0, 0]), float(profile.minima[0, 1]))
+        bound = branch_and_bound(relative, at, EXPONENTS, tolerance=tolerance, limit=cell_limit)
+    return Certificate(solution, RANDOM_STARTS, reached, float(end.value.min()), profile, bound)
+
+
+def random_starts(law: type[Law], log_loss: Array, count: int, seed: int) -> Array:
+    """Thetas `(count, p)`: E up to the lowest loss, terms of .02 to 2 times the mean loss, exponents .02-1.5, ln k -2-.7."""
+    level = float(log_loss.mean())
+    low = np.array([float(log_loss.min()) - 2.0, level - 4.0, level - 4.0, *[EXPONENTS[0]] * 2, -2.0])
+    high = np.array([float(log_loss.min()), level + 0.7, level + 0.7, *[EXPONENTS[1]] * 2, 0.7])
+    p = law.lower.size
+    return np.random.default_rng(seed).uniform(low[:p], high[:p], (count, p))
+
+
+def profiled(runs: Relative) -> Profile:
+    """Local minima of a 40 x 40 profile among their eight neighbours (a plateau counts once), the lowest one refined."""
+    grid = np.linspace(*EXPONENTS, PROFILE_CELLS)
+    value = _on_grid(runs, grid, grid)
+    wall = np.pad(value, 1, constant_values=np.inf)
+    shifts = [(i, j) for i in range(3) for j in range(3) if (i, j) != (1, 1)]
+    around = np.min([wall[i : i + PROFILE_CELLS, j : j + PROFILE_CELLS] for i, j in shifts], axis=0)
+    numbered, count = label(value <= around * (1 + 1e-9), np.ones((3, 3)))
+    cells = [_lowest_cell(value, numbered == i + 1) for i in range(count)]
+    cells.sort(key=lambda cell: float(value[cell]))
+    minima = np.array([[grid[i], grid[j]] for i, j in cells])
+    minima[0], lowest = _refined(runs, minima[0], grid[1] - grid[0])
+    return Profile(minima, lowest, EXPONENTS)
+
+
+def _on_grid(runs: Relative, alphas: Array, betas: Array) -> Array:
+    alpha, beta = (column.ravel() for column in np.meshgrid(alphas, betas, indexing="ij"))
+    parts = [runs.profile(alpha[i : i + 200], beta[i : i + 200]) for i in range(0, alpha.size, 200)]
+    return np.concatenate(parts).reshape(alphas.size, betas.size)
+
+
+def _lowest_cell(value: Array, part: NDArray[np.bool_]) -> tuple[int, int]:
+    i, j = np.unravel_index(int(np.argmin(np.where(part, value, np.inf))), value.shape)
+    return int(i), int(j)
+
+
+def _refined(runs: Relative, centre: Array, half: float) -> tuple[Array, float]:
+    value = np.inf
+    for _ in range(ZOOMS):
+        alphas, betas = (np.maximum(middle + half * np.linspace(-1, 1, 9), EXPONENTS[0]) for middle in centre)
+        values = _on_grid(runs, alphas, betas)
+        i, j = np.unravel_index(int(values.argmin()), values.shape)
+        centre, value, half = np.array([alphas[i], betas[j]]), float(values.min()), half * ZOOM
+    return centre, value
