@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from planner.cli.output import Json, say, show_json, show_table
-from planner.cli.saved_fit import FitPath, read_fit
+from planner.cli.saved_fit import FitPath, Force, read_fit
+
+if TYPE_CHECKING:
+    from planner.decisions.allocation import Allocation
 
 
 def register(app: typer.Typer) -> None:
@@ -17,18 +20,40 @@ def register(app: typer.Typer) -> None:
 
 def allocate(
     fit: FitPath,
-    flops: Annotated[str, typer.Option(help="Training FLOPs to split: 3.3e24.")],
+    flops: Annotated[str | None, typer.Option(help="Training FLOPs to split: 3.3e24.")] = None,
+    loss: Annotated[float | None, typer.Option(help="A loss to reach, in the fit's unit: gives the FLOPs.")] = None,
+    force: Force = False,
     json: Json = False,
 ) -> None:
-    """Best size and tokens for a compute budget, with intervals."""
+    """Best size and tokens for a compute budget, or the budget that reaches a loss; with intervals."""
     from planner.cli.table import number
     from planner.decisions.allocation import allocate as split
+    from planner.decisions.allocation import flops_for
+    from planner.errors import InputError
+
+    saved = read_fit(fit, force=force)
+    if (flops is None) == (loss is None):
+        raise InputError("give one of --flops and --loss", "--flops 3.3e24 splits a budget, --loss 1.9 finds one")
+    if flops is not None:
+        found = split(saved, flops=number("--flops", flops))
+        if json:
+            show_json(found)
+            return
+        _show(found)
+        return
+    needed = flops_for(saved, loss=loss or 0.0)
+    if json:
+        show_json({**vars(needed.best), "loss_wanted": needed.loss, "flops_interval": needed.interval})
+        return
+    low, high = (f"{end:.3g}" for end in needed.interval)
+    say(f"a loss of {needed.loss:g} takes {needed.flops:.3g} FLOPs at the best split")
+    say(f"  {needed.best.level:.0%} interval: {low} to {'more than any' if high == 'inf' else high}")
+    _show(needed.best)
+
+
+def _show(found: Allocation) -> None:
     from planner.quantities import human
 
-    found = split(read_fit(fit), flops=number("--flops", flops))
-    if json:
-        show_json(found)
-        return
     values = {"params": found.params, "tokens": found.tokens, "tokens_per_param": found.tokens_per_param}
     rows = [(name, human(value), *(human(edge) for edge in found.intervals[name])) for name, value in values.items()]
     rows.append(("loss", f"{found.loss:.4f}", *(f"{edge:.4f}" for edge in found.intervals["loss"])))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from planner.cli.output import Json, show_json, show_table
-from planner.cli.saved_fit import read_fit
+from planner.cli.saved_fit import Force, read_fit
 from planner.cli.table import Columns, RunsPath, WhereText, number, read_table
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ def compare(
     where: WhereText = None,
     column: Columns = None,
     level: Annotated[float, typer.Option(help="Nominal coverage of the intervals.")] = 0.9,
+    force: Force = False,
     json: Json = False,
 ) -> None:
     """Compute-equivalent gain of each variant from paired runs; promote, hold or drop."""
@@ -33,7 +34,7 @@ def compare(
     from planner.decisions.pairs import pairs_of
     from planner.errors import InputError
 
-    saved, table = read_fit(fit), read_table(runs, where, column)
+    saved, table = read_fit(fit, force=force), read_table(runs, where, column)
     target = number("--flops", flops)
     if target <= 0:
         raise InputError(f"--flops {flops} is not above zero", "give the final run's compute: 3.3e24")

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from planner.cli.letters import Bounds, Fixed, Priors, Tied, parse_constraints
 from planner.cli.output import Json, Output, Seed, say, show_json
-from planner.cli.show_fit import show_fit
+from planner.cli.show_fit import FURTHER, Extras, show_extras, show_fit
 from planner.cli.table import (
     Columns,
     CountName,
@@ -31,6 +31,13 @@ if TYPE_CHECKING:
     from planner.fitting.recipe import Recipe
     from planner.runs import RunTable
     from planner.runs.columns import Count
+    from planner.runs.sample import Sample
+
+
+Certify = Annotated[bool, typer.Option("--certify", help="Look for a lower optimum, from random starts and by bounds.")]
+CrossCheck = Annotated[
+    bool, typer.Option("--cross-check", help="The forecast at 10x the compute by five other kinds of interval.")
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -54,6 +61,8 @@ def fit(
     fix: Fixed = None,
     tie: Tied = None,
     bound: Bounds = None,
+    certify: Certify = False,
+    cross_check: CrossCheck = False,
     seed: Seed = 0,
     json: Json = False,
 ) -> None:
@@ -61,26 +70,30 @@ def fit(
     recipe = parse_recipe(law, huber_delta, window, interval, parse_constraints(prior, fix, tie, bound))
     wanted = parse_count_name(count)
     table = read_table(runs, where, column)
-    fits, refused = _fits(table, recipe, wanted, group, level, seed)
+    made, refused = _fits(table, recipe, wanted, group, level, seed)
+    fits = [one for one, _ in made]
+    extras = [_extras(one, sample, recipe, certify=certify, cross_check=cross_check, seed=seed) for one, sample in made]
     settings = {"law": law, "huber_delta": str(huber_delta), "count": str(count), "window": str(window), "where": str(where),
                 "group": str(group), "level": str(level), "column": str(column),
                 "interval": str(interval), "prior": str(prior), "fix": str(fix), "tie": str(tie), "bound": str(bound)}  # fmt: skip
     stem = Path(runs).name.partition(".")[0]
     paths = _write(fits, output or f"results/{stem}-fit", {"runs": table.sha256, **settings}, seed)
     if json:
-        show_json(_record(fits, paths, refused))
+        show_json(_record(fits, paths, extras, refused))
         return
     _show_reading(table)
-    for one, path in zip(fits, paths, strict=True):
-        show_fit(one, path)
+    for one, path, extra in zip(fits, paths, extras, strict=True):
+        show_fit(one)
+        show_extras(one, extra)
+        say(f"fit: {path}")
     for refusal in refused:
         say(f"not fitted: {refusal}")
 
 
 def _fits(
     table: RunTable, recipe: Recipe, count: Count | None, group: str | None, level: float, seed: int
-) -> tuple[list[Fit], list[str]]:
-    """One fit a group, and why groups could not be fitted; raises the first reason when none could."""
+) -> tuple[list[tuple[Fit, Sample]], list[str]]:
+    """One fit a group with its runs, and why groups could not be fitted; raises the first reason when none could."""
     from planner.errors import InputError
     from planner.fitting.fit import fit as make_fit
     from planner.runs import sample_of
@@ -89,12 +102,28 @@ def _fits(
     fits, refused = [], []
     for name in [group] if group is not None else groups_of(table):
         try:
-            fits.append(make_fit(sample_of(table, count=count, group=name or None), recipe, level=level, seed=seed))
+            sample = sample_of(table, count=count, group=name or None)
+            fits.append((make_fit(sample, recipe, level=level, seed=seed), sample))
         except InputError as error:
             refused.append(error)
     if not fits:
         raise refused[0]
     return fits, [error.message for error in refused]
+
+
+def _extras(fit: Fit, sample: Sample, recipe: Recipe, *, certify: bool, cross_check: bool, seed: int) -> Extras:
+    """What was asked for beside the fit."""
+    certificate, roads = None, None
+    if certify:
+        from planner.fitting.certify import certify_recipe
+
+        certificate = certify_recipe(sample, recipe, seed=seed)
+    if cross_check:
+        from planner.fitting.cross_check import cross_check as other_roads
+
+        best = fit.law.optimum(FURTHER * fit.reach.flops)
+        roads = other_roads(sample, recipe, params=best.params, tokens=best.tokens, level=fit.level, seed=seed)
+    return Extras(certificate, roads)
 
 
 def _write(fits: list[Fit], output: str, inputs: dict[str, str], seed: int) -> list[Path]:
@@ -110,10 +139,13 @@ def _write(fits: list[Fit], output: str, inputs: dict[str, str], seed: int) -> l
     return paths
 
 
-def _record(fits: list[Fit], paths: list[Path], refused: list[str]) -> dict[str, object]:
+def _record(fits: list[Fit], paths: list[Path], extras: list[Extras], refused: list[str]) -> dict[str, object]:
     from planner.fitting.saved import fit_summary
 
-    records = [{**fit_summary(one), "fit": str(path)} for one, path in zip(fits, paths, strict=True)]
+    records = [
+        {**fit_summary(one), **extra.asked, "fit": str(path)}
+        for one, path, extra in zip(fits, paths, extras, strict=True)
+    ]
     return {**records[0], "refused": refused} if len(records) == 1 else {"fits": records, "refused": refused}
 
 

@@ -50,6 +50,11 @@ def say(text: str = "") -> None:
     print("\n".join(visible(line) for line in text.split("\n")))
 
 
+def warn(text: str) -> None:
+    """A line that people should not overlook and that no program reads: on stderr."""
+    print(f"planner: {visible(text)}", file=sys.stderr)
+
+
 @contextmanager
 def steps(names: Sequence[str]) -> Iterator[Callable[[str], None]]:
     """Progress over named steps: a bar on a terminal, a line a step elsewhere; always on stderr."""

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from planner.cli.output import Json, say, show_json
-from planner.cli.saved_fit import FitPath, read_fit
+from planner.cli.saved_fit import FitPath, Force, read_fit
 
 
 def register(app: typer.Typer) -> None:
@@ -19,6 +19,7 @@ def predict(
     fit: FitPath,
     params: Annotated[str, typer.Option(help="Parameters, counted as the fit counts them: 37B.")],
     tokens: Annotated[str, typer.Option(help="Training tokens: 14.8T.")],
+    force: Force = False,
     json: Json = False,
 ) -> None:
     """Loss of a run that has not been trained, with intervals; beyond reach the number still comes, marked."""
@@ -26,7 +27,7 @@ def predict(
     from planner.fitting.predict import predict as make_prediction
     from planner.quantities import human
 
-    saved = read_fit(fit)
+    saved = read_fit(fit, force=force)
     found = make_prediction(saved, params=number("--params", params), tokens=number("--tokens", tokens))
     if json:
         show_json({"count": saved.count, "loss_unit": saved.loss_unit, **vars(found)})

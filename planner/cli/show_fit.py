@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from planner.cli.output import say, show_table
 
 if TYPE_CHECKING:
+    from planner.fitting.certify import Certificate
     from planner.fitting.cross_check import Road
     from planner.fitting.fit import Fit
 
+FURTHER = 10.0  # times the largest fitted compute, where a cross-check looks
 STRONG = 0.9  # correlations of letters worth a line
 
 
-def show_fit(fit: Fit, path: Path | None) -> None:
+def show_fit(fit: Fit) -> None:
     """Model, statistics, letters with intervals, strong correlations, backtest, checks."""
     unit = fit.loss_unit.replace("_", " ")
     say()
@@ -44,8 +45,6 @@ def show_fit(fit: Fit, path: Path | None) -> None:
         say(
             f"    {finding.severity} {finding.name}: {finding.sentence}{f'; {finding.remedy}' if finding.remedy else ''}"
         )
-    if path is not None:
-        say(f"fit: {path}")
 
 
 def _statistics(fit: Fit) -> list[tuple[str, str]]:
@@ -96,15 +95,36 @@ def show_backtest(fit: Fit) -> None:
     show_table("", header, rows)
 
 
-def show_roads(roads: list[Road], params: str, tokens: str, level: float) -> None:
-    """The forecast by other roads."""
-    say(f"[[Cross-check]] mean loss at {params} parameters on {tokens} tokens, {level:.0%} intervals")
-    rows = [
-        (
-            f"    {road.name}",
-            *(f"{value:.4f}" for value in (road.loss, road.low, road.high)),
-            f"{(road.high - road.low) / road.loss:.2%}",
-        )
-        for road in roads
-    ]
-    show_table("", ("    way", "loss", "from", "to", "width"), rows)
+class Extras(NamedTuple):
+    """What was asked for beside a fit; None for what was not."""
+
+    certificate: Certificate | None
+    cross_check: list[Road] | None
+
+    @property
+    def asked(self) -> dict[str, object]:
+        """Those that are there, for JSON."""
+        asked: dict[str, object] = {}
+        if self.certificate is not None:
+            asked["certificate"] = {name: value for name, value in vars(self.certificate).items() if name != "solution"}
+        return asked if self.cross_check is None else {**asked, "cross_check": self.cross_check}
+
+
+def show_extras(fit: Fit, extras: Extras) -> None:
+    """A certificate, and the forecast by other kinds of interval."""
+    from planner.quantities import human
+
+    if extras.certificate is not None:
+        say("[[Certificate]]")
+        for sentence in extras.certificate.sentences:
+            say(f"    {sentence}")
+    if extras.cross_check is not None:
+        best = fit.law.optimum(FURTHER * fit.reach.flops)
+        where = f"{human(best.params)} parameters on {human(best.tokens)} tokens, the best split of {FURTHER:g}x the compute"
+        say(f"[[Cross-check]] {fit.level:.0%} intervals of the mean loss at {where}")
+        rows = [
+            (f"    {road.name}", *(f"{value:.4f}" for value in (road.loss, road.low, road.high)),
+             f"{(road.high - road.low) / road.loss:.2%}")
+            for road in extras.cross_check
+        ]  # fmt: skip
+        show_table("", ("    way", "loss", "from", "to", "width"), rows)

@@ -9,14 +9,19 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.ndimage import label
 
 from planner.fitting.branch import Bound, branch_and_bound
+from planner.fitting.configurations import configurations
 from planner.fitting.descend import Box, descend
+from planner.fitting.estimate import in_window
 from planner.fitting.objective import Huber, Objective
+from planner.fitting.posterior import posterior
 from planner.fitting.problem import Forms, Problem
+from planner.fitting.recipe import Recipe
 from planner.fitting.relaxed import Relative
-from planner.fitting.solve import Solution, checked, solve
+from planner.fitting.solve import Solution, checked, projected, solve
 from planner.laws import Chinchilla, find_law
 from planner.laws.centre import Array
 from planner.laws.law import Law
+from planner.runs.sample import Sample
 
 RANDOM_STARTS = 100
 AGREEMENT = 1e-8  # relative, in the objective
@@ -38,12 +43,14 @@ class Profile:
 class Certificate:
     """What speaks for a solution being the global optimum.
 
-    `reached` of `starts` random starts end within 1e-8 (relative) of `value`; `lowest` is the lowest value any reached.
+    `value` is the solution's objective, its prior's part included; `reached` of `starts` random starts end within 1e-8
+    (relative) of it; `lowest` is the lowest value any reached.
     `profile` and `bound` are of the additive law in relative residuals 1 - prediction/loss, with the solution's delta;
     None for a law whose loss is not linear in its amplitudes, where neither is convex.
     """
 
     solution: Solution
+    value: float
     starts: int
     reached: int
     lowest: float
@@ -51,9 +58,23 @@ class Certificate:
     bound: Bound | None
 
     @property
-    def value(self) -> float:
-        """The solution's objective."""
-        return self.solution.value
+    def sentences(self) -> list[str]:
+        """What was found, for people."""
+        lower = self.lowest < self.value * (1 - AGREEMENT) - 1e-24
+        said = [
+            f"{self.reached} of {self.starts} random starts end at this optimum, "
+            + (f"but one at {self.lowest:.9g}, LOWER than {self.value:.9g}" if lower else "none lower")
+        ]
+        if self.profile is not None:
+            minima = len(self.profile.minima)
+            alpha, beta = self.profile.minima[0]
+            said.append(
+                f"in relative residuals the profile over alpha and beta has {minima} local minim{'um' if minima == 1 else 'a'} "
+                f"within {self.profile.box[0]:g}-{self.profile.box[1]:g}, the lowest at {alpha:.3f}, {beta:.3f}"
+            )
+        if self.bound is not None:
+            said.append(f"in relative residuals: {self.bound}")
+        return said
 
 
 def certify(
@@ -80,7 +101,23 @@ def certify(
         profile = profiled(relative)
         at = (float(profile.minima[0, 0]), float(profile.minima[0, 1]))
         bound = branch_and_bound(relative, at, EXPONENTS, tolerance=tolerance, limit=cell_limit)
-    return Certificate(solution, RANDOM_STARTS, reached, float(end.value.min()), profile, bound)
+    return Certificate(solution, solution.value, RANDOM_STARTS, reached, float(end.value.min()), profile, bound)
+
+
+def certify_recipe(sample: Sample, recipe: Recipe, *, seed: int = 0) -> Certificate:
+    """A recipe's certificate: of a textbook fit as above; of the default recipe by random starts, its prior included."""
+    runs = sample.at(in_window(sample.flops, recipe.window))
+    if recipe.model_error is None:
+        return certify(recipe.law, (runs.params, runs.tokens), runs.loss, objective=recipe.objective, seed=seed)
+    data, y = configurations(runs.params, runs.tokens, runs.loss), np.log(runs.loss)
+    found = posterior(recipe.law, data, recipe.law.prior(y), recipe.model_error, recipe.constraints)
+    starts = projected(found.problem, found.affine, random_starts(recipe.law, y, RANDOM_STARTS, seed))
+    at = found.affine.expansion(found.problem.at)
+    best = projected(found.problem, found.affine, found.solution.theta[None])
+    value = float(at(best, np.zeros(1, int), True).value[0])
+    end = descend(at, starts, found.affine.box, limit=300)
+    reached = int((end.value <= value * (1 + AGREEMENT)).sum())
+    return Certificate(found.solution, value, RANDOM_STARTS, reached, float(end.value.min()), None, None)
 
 
 def random_starts(law: type[Law], log_loss: Array, count: int, seed: int) -> Array:

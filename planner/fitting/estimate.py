@@ -62,7 +62,7 @@ def estimate(sample: Sample, recipe: Recipe) -> Estimate:
     if recipe.model_error is not None:
         prior = recipe.law.prior(np.log(runs.loss))
         data = configurations(runs.params, runs.tokens, runs.loss)
-        solution, covariance, df = posterior(recipe.law, data, prior, recipe.model_error, recipe.constraints)
+        solution, covariance, df, _, _ = posterior(recipe.law, data, prior, recipe.model_error, recipe.constraints)
         drift = recipe.model_error.drift * solution.scale
     else:
         said = recipe.constraints

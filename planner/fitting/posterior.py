@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from planner.fitting.affine import constrained
+from planner.fitting.affine import Affine, constrained
 from planner.fitting.configurations import Configurations
 from planner.fitting.constraints import Constraints
 from planner.fitting.descend import descend
@@ -27,11 +27,13 @@ PSI_SQUARED = 0.7102  # mean of clip(z, -1.345, 1.345)^2 under a standard normal
 
 
 class Posterior(NamedTuple):
-    """The mode, the covariance of theta `(p, p)` there, and the degrees of freedom of its residual scale."""
+    """The mode, the covariance of theta `(p, p)` there, the degrees of freedom of its residual scale, what was solved."""
 
     solution: Solution
     covariance: Array
     df: float
+    problem: Problem
+    affine: Affine
 
 
 def posterior(
@@ -80,7 +82,7 @@ def posterior(
         converged=bool(end.converged[best]), affine=affine,
     )  # fmt: skip
     df = min(n.size, error.configurations) - spent + error.noise_runs
-    return Posterior(solution, np.asarray(covariance), max(df, SMALLEST_DF))
+    return Posterior(solution, np.asarray(covariance), max(df, SMALLEST_DF), problem, affine)
 
 
 def _forms(law: type[Law], centre: Centre, prior: Prior, constraints: Constraints) -> Forms:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import math
 from typing import Any
 
 import numpy as np
 
+from planner.encode import to_json
 from planner.errors import InputError
 from planner.fitting.backtest_row import BacktestRow
 from planner.fitting.checks import Finding, Severity
@@ -50,8 +53,8 @@ def fit_summary(fit: Fit) -> dict[str, Any]:
 
 
 def fit_to_record(fit: Fit) -> dict[str, Any]:
-    """Everything of a fit, ready for JSON."""
-    return {
+    """Everything of a fit, ready for JSON, and a hash of it by which an edit is noticed."""
+    record = {
         "schema": SCHEMA,
         **fit_summary(fit),
         "theta": fit.theta,
@@ -64,17 +67,27 @@ def fit_to_record(fit: Fit) -> dict[str, Any]:
         "covariance": fit.uncertainty.covariance,
         "draws": fit.uncertainty.draws,
     }
+    return {**record, "sha256": seal(record)}
 
 
-def fit_from_record(record: dict[str, Any], place: str) -> Fit:
+def seal(record: dict[str, Any]) -> str:
+    """A hash of everything in the record but itself; the order of keys does not count."""
+    plain = json.loads(to_json({name: value for name, value in record.items() if name != "sha256"}))
+    return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
+
+
+def fit_from_record(record: dict[str, Any], place: str, *, force: bool = False) -> Fit:
     """A fit from its JSON; `place` names the file in messages.
 
-    Raises InputError for another schema, a missing key or a value of the wrong kind.
+    Raises InputError for another schema, a missing key, a value of the wrong kind, and, unless `force`, for a record
+    that is not what was written.
     """
     if "schema" not in record or "theta" not in record:
         raise InputError(f"{place}: not a fit", AGAIN)
     if record["schema"] != SCHEMA:
         raise InputError(f"{place}: a fit of schema {record['schema']!r}, and this planner reads {SCHEMA}", AGAIN)
+    if not force and record.get("sha256") != seal(record):
+        raise InputError(f"{place}: was changed after it was written", f"{AGAIN}, or use it as it is: --force")
     try:
         made = _fit(record)
         sound = _sound(made)

@@ -89,9 +89,9 @@ class Coupled:
 
     @classmethod
     def starts(cls, additive: Array) -> Array:
-        """The best additive solution with ln k at 0, where public sweeps lie (-0.5, -1) and above, the others above too.
+        """The best additive solution with ln k at 0, where public sweeps lie (-0.5, -1) and above; the others at -0.8.
 
-        E is lowered where the other terms are to take its place; a k above 1 is where runs of one ratio may end up.
+        A k below 1 lifts the two terms apart from the constant, so E may be lowered with it.
         """
 
         def coupled(part: Array, log_k: float, lower_e: float) -> Array:
@@ -100,7 +100,13 @@ class Coupled:
             return start
 
         best = additive[:, :1]
-        parts = [(best, -0.05, 0.0), (best, -0.5, 0.1), (best, -1.0, 0.3), (best, 0.7, 0.0), (additive[:, 1:], 0.3, 0.3)]
+        parts = [
+            (best, -0.05, 0.0),
+            (best, -0.5, 0.1),
+            (best, -1.0, 0.3),
+            (best, 0.7, 0.0),
+            (additive[:, 1:], 0.3, 0.3),
+        ]
         return np.concatenate([coupled(*part) for part in parts], axis=1)
 
     @classmethod

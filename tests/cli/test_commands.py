@@ -248,6 +248,43 @@ def test_epoch_on_the_command_line_against_published(planner):
     assert found["count"] == "params"
 
 
+def test_letters_can_be_held_tied_and_believed(planner, csv):
+    held = planner("fit", csv(runs()), "--fix", "alpha=0.3", "--json").json
+    assert held["parameters"]["alpha"] == pytest.approx(0.3)
+    assert held["intervals"]["alpha"] == pytest.approx([0.3, 0.3])
+    tied = planner("fit", csv(runs()), "--law", "chinchilla", "--tie", "alpha=beta", "--json").json["parameters"]
+    assert tied["alpha"] == pytest.approx(tied["beta"])
+    sure = planner("fit", csv(runs()), "--prior", "alpha=0.5+-0.0001", "--json").json["parameters"]
+    assert sure["alpha"] == pytest.approx(0.5, abs=1e-3)
+    bound = planner("fit", csv(runs()), "--law", "chinchilla", "--bound", "beta=0.1:0.2", "--json").json["parameters"]
+    assert bound["beta"] == pytest.approx(0.2)
+
+
+@pytest.mark.parametrize("options", [(), ("--law", "chinchilla", "--huber-delta", "1e-3")], ids=["default", "textbook"])
+def test_a_fit_is_certified_and_cross_checked(planner, csv, options):
+    done = planner("fit", csv(runs()), *options, "--certify", "--cross-check")
+    assert done.code == 0, done.err
+    for text in ("[[Certificate]]", "none lower", "[[Cross-check]]", "sandwich HC3", "profile likelihood"):
+        assert text in done.out
+    assert ("global optimum proven" in done.out) is bool(options)
+    found = planner("fit", csv(runs()), *options, "--certify", "--cross-check", "--json").json
+    assert found["certificate"]["reached"] >= 95
+    assert len(found["cross_check"]) == 6
+    assert all(road["low"] < road["loss"] < road["high"] for road in found["cross_check"])
+
+
+def test_allocate_finds_the_compute_for_a_loss(planner, csv):
+    assert planner("fit", csv(runs())).code == 0
+    best = planner("allocate", "results/runs-fit", "--flops", "1e22", "--json").json
+    found = planner("allocate", "results/runs-fit", "--loss", str(best["loss"]), "--json").json
+    assert found["flops"] == pytest.approx(1e22, rel=1e-6)
+    assert found["flops_interval"][0] < 1e22 < found["flops_interval"][1]
+    assert "takes 1e+22 FLOPs" in planner("allocate", "results/runs-fit", "--loss", str(best["loss"])).out
+    refused(planner("allocate", "results/runs-fit"), "give one of --flops and --loss")
+    refused(planner("allocate", "results/runs-fit", "--loss", "0.1"), "its floor E is")
+    refused(planner("allocate", "results/runs-fit", "--loss", "-1"), "not above zero")
+
+
 def test_backtest_prints_rows_by_compute(planner, csv):
     found = planner("backtest", csv(runs()), "--json").json
     assert {"kappa", "n", "median_error", "p90_error", "coverage", "median_width", "bias"} <= set(found["rows"][0])

@@ -185,7 +185,10 @@ def test_a_fit_edited_by_hand_is_refused(planner, tmp_path, change, command):
         (tmp_path / "results/runs-fit/fit.json").write_text(text)
         done = planner(command[0], place, *command[1:])
         assert done.code == 2, (done.out, done.err)
-        assert "Traceback" not in done.err
+        assert "was changed after it was written" in done.err
+        forced = planner(command[0], place, *command[1:], "--force")
+        assert forced.code == 2, (forced.out, forced.err)  # used as it is, and no fit is like that
+        assert "Traceback" not in forced.err
 
 
 def test_an_edited_fit_in_its_folder_is_noticed_by_its_hash(planner, tmp_path):
@@ -198,6 +201,49 @@ def test_an_edited_fit_in_its_folder_is_noticed_by_its_hash(planner, tmp_path):
     done = planner("predict", "results/runs-fit", "--params", "1B", "--tokens", "1T")
     assert done.code == 2
     assert "was changed after it was written" in done.err
+    assert "--force" in done.err
+    forced = planner("predict", "results/runs-fit", "--params", "1B", "--tokens", "1T", "--force", "--json")
+    assert forced.code == 0
+    assert forced.json["loss"] > 0
+    assert "used all the same" in forced.err
+
+
+def test_a_fit_of_another_schema_is_refused(planner, tmp_path):
+    runs().to_csv(tmp_path / "runs.csv", index=False)
+    assert planner("fit", "runs.csv").code == 0
+    record = json.loads((tmp_path / "results/runs-fit/fit.json").read_text())
+    (tmp_path / "old.json").write_text(json.dumps({**record, "schema": 1}))
+    for extra in ((), ("--force",)):
+        done = planner("predict", "old.json", "--params", "1B", "--tokens", "1T", *extra)
+        assert done.code == 2
+        assert "a fit of schema 1, and this planner reads 2" in done.err
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--prior", "alpha=0.34+-0"), "has no width"),
+        (("--prior", "alpha=0.34+--1"), "has no width"),
+        (("--prior", "alpha"), "cannot be read"),
+        (("--prior", "gamma=1+-0.1"), "no letter 'gamma'"),
+        (("--fix", "alpha=x"), "cannot be read"),
+        (("--fix", "alpha=-1"), "not a positive number"),
+        (("--fix", "alpha=nan"), "cannot be read"),
+        (("--tie", "alpha"), "is not LETTER=LETTER"),
+        (("--tie", "alpha=E"), "cannot be tied"),
+        (("--bound", "alpha=0.5:0.2"), "bounds of alpha"),
+        (("--bound", "alpha=5"), "cannot be read"),
+        (("--interval", "magic"), "is unknown"),
+        (("--interval", "bootstrap"), "is not one of this recipe"),
+    ],
+    ids=str,
+)
+def test_what_is_said_of_letters_must_make_sense(planner, tmp_path, options, said):
+    runs().to_csv(tmp_path / "runs.csv", index=False)
+    done = planner("fit", "runs.csv", *options)
+    assert done.code == 2, done.out
+    assert said in done.err
+    assert not (tmp_path / "results").exists()
 
 
 def test_nonsense_gets_warnings_not_a_clean_verdict(planner, tmp_path):
