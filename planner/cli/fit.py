@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -30,10 +32,11 @@ if TYPE_CHECKING:
     from planner.fitting.fit import Fit
     from planner.fitting.recipe import Recipe
     from planner.runs import RunTable
-    from planner.runs.columns import Count
     from planner.runs.sample import Sample
 
 
+WeightColumn = Annotated[str | None, typer.Option("--weight", help="Column of weights, zero or more, of runs.")]
+NoiseColumn = Annotated[str | None, typer.Option("--noise", help="Column of each run's sd of ln loss.")]
 Certify = Annotated[bool, typer.Option("--certify", help="Look for a lower optimum, from random starts and by bounds.")]
 CrossCheck = Annotated[
     bool, typer.Option("--cross-check", help="The forecast at 10x the compute by five other kinds of interval.")
@@ -61,21 +64,26 @@ def fit(
     fix: Fixed = None,
     tie: Tied = None,
     bound: Bounds = None,
+    weight: WeightColumn = None,
+    noise: NoiseColumn = None,
     certify: Certify = False,
     cross_check: CrossCheck = False,
     seed: Seed = 0,
     json: Json = False,
 ) -> None:
     """A law with intervals: the default recipe, or a named law as in the papers. Several groups: one fit each."""
+    from planner.runs import sample_of
+
     recipe = parse_recipe(law, huber_delta, window, interval, parse_constraints(prior, fix, tie, bound))
-    wanted = parse_count_name(count)
     table = read_table(runs, where, column)
-    made, refused = _fits(table, recipe, wanted, group, level, seed)
+    read = partial(sample_of, table, count=parse_count_name(count), weight=weight, noise=noise)
+    made, refused = _fits(table, read, recipe, group, level, seed)
     fits = [one for one, _ in made]
     extras = [_extras(one, sample, recipe, certify=certify, cross_check=cross_check, seed=seed) for one, sample in made]
-    settings = {"law": law, "huber_delta": str(huber_delta), "count": str(count), "window": str(window), "where": str(where),
-                "group": str(group), "level": str(level), "column": str(column),
-                "interval": str(interval), "prior": str(prior), "fix": str(fix), "tie": str(tie), "bound": str(bound)}  # fmt: skip
+    asked = {"law": law, "huber_delta": huber_delta, "count": count, "window": window, "where": where, "group": group,
+             "level": level, "column": column, "interval": interval, "prior": prior, "fix": fix, "tie": tie, "bound": bound,
+             "weight": weight, "noise": noise}  # fmt: skip
+    settings = {name: str(value) for name, value in asked.items()}
     stem = Path(runs).name.partition(".")[0]
     paths = _write(fits, output or f"results/{stem}-fit", {"runs": table.sha256, **settings}, seed)
     if json:
@@ -91,18 +99,17 @@ def fit(
 
 
 def _fits(
-    table: RunTable, recipe: Recipe, count: Count | None, group: str | None, level: float, seed: int
+    table: RunTable, read: Callable[..., Sample], recipe: Recipe, group: str | None, level: float, seed: int
 ) -> tuple[list[tuple[Fit, Sample]], list[str]]:
     """One fit a group with its runs, and why groups could not be fitted; raises the first reason when none could."""
     from planner.errors import InputError
     from planner.fitting.fit import fit as make_fit
-    from planner.runs import sample_of
     from planner.runs.sample import groups_of
 
     fits, refused = [], []
     for name in [group] if group is not None else groups_of(table):
         try:
-            sample = sample_of(table, count=count, group=name or None)
+            sample = read(group=name or None)
             fits.append((make_fit(sample, recipe, level=level, seed=seed), sample))
         except InputError as error:
             refused.append(error)

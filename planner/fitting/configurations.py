@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from planner.errors import InputError
 from planner.laws.centre import Array
 
 SAME = 0.02  # of a count, on the log scale: whole steps round the tokens
@@ -24,17 +25,23 @@ class Configurations(NamedTuple):
     weight: Array
 
 
-def configurations(params: Array, tokens: Array, loss: Array) -> Configurations:
-    """Replicates collapsed to their mean, arrays `(n_runs,)`.
+def configurations(params: Array, tokens: Array, loss: Array, weight: Array | None = None) -> Configurations:
+    """Replicates collapsed to their mean, arrays `(n_runs,)`; `weight` is the information of a run, 1 when None.
 
     Replicates share what the law misses at their size and data, so r of them weigh 2r/(1+r), not r: half the variance
     of one run's residual is taken as common.
     """
     cell = np.stack([np.round(np.log(params) / SAME), np.round(np.log(tokens) / SAME)])
-    _, index, count = np.unique(cell, axis=1, return_inverse=True, return_counts=True)
-    runs = count.astype(float)
+    _, index = np.unique(cell, axis=1, return_inverse=True)
+    index = index.ravel()
+    w = np.ones(loss.size) if weight is None else weight
+    total, squares = np.bincount(index, w), np.bincount(index, w * w)
+    if not (total > 0).any():
+        raise InputError("every run has weight zero", "give some runs weight")
 
     def mean(values: Array) -> Array:
-        return np.asarray(np.exp(np.bincount(index.ravel(), np.log(values)) / runs))
+        return np.asarray(np.exp(np.bincount(index, w * np.log(values)) / np.maximum(total, 1e-300)))
 
-    return Configurations(mean(params), mean(tokens), mean(loss), runs * (1 + SHARED) / (1 + SHARED * runs))
+    runs = total**2 / np.maximum(squares, 1e-300)
+    cells = Configurations(mean(params), mean(tokens), mean(loss), total * (1 + SHARED) / (1 + SHARED * runs))
+    return Configurations(*(column[total > 0] for column in cells))

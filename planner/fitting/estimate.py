@@ -61,29 +61,42 @@ def estimate(sample: Sample, recipe: Recipe) -> Estimate:
     refused = recipe.window is not None and bool(kept.all() and sample.flops.min() < sample.flops.max() / recipe.window)
     if recipe.model_error is not None:
         prior = recipe.law.prior(np.log(runs.loss))
-        data = configurations(runs.params, runs.tokens, runs.loss)
+        data = configurations(runs.params, runs.tokens, runs.loss, information_of(runs))
         solution, covariance, df, _, _ = posterior(recipe.law, data, prior, recipe.model_error, recipe.constraints)
         drift = recipe.model_error.drift * solution.scale
     else:
         said = recipe.constraints
         solution = solve(
             recipe.law, (runs.params, runs.tokens), runs.loss, objective=recipe.objective, fixed=said.fixed,
-            tied=said.tied, bounds=said.bounds, letter_prior=said.letter_prior,
+            tied=said.tied, bounds=said.bounds, letter_prior=said.letter_prior, weight=runs.weight, noise=runs.noise,
         )  # fmt: skip
         affine = solution.affine or Affine.free(recipe.law)
         covariance = (
-            sandwich(solution, runs) if recipe.spread is Spread.SANDWICH else _normal(solution, runs, affine, said)
+            sandwich(solution, runs)
+            if recipe.spread_for(runs.loss.size) is Spread.SANDWICH
+            else _normal(solution, runs, affine, said)
         )
         df, drift = max(runs.loss.size - affine.matrix.shape[1], SMALLEST_DF), 0.0
     n, d = solution.centre.coordinates(runs.params, runs.tokens)
     return Estimate(solution, covariance, df, drift, float((n + d).max()), kept, refused)
 
 
+def information_of(runs: Sample) -> Array | None:
+    """What each run tells `(n_runs,)`: its weight over its noise variance, that of the median run being 1."""
+    if runs.noise is None:
+        return runs.weight
+    precision = (np.median(runs.noise) / runs.noise) ** 2
+    return precision if runs.weight is None else runs.weight * precision
+
+
 def _normal(solution: Solution, runs: Sample, affine: Affine, said: Constraints) -> Array:
     """Inverse of the robust objective's curvature over the residual variance, with what the user believes."""
     n, d = solution.centre.coordinates(runs.params, runs.tokens)
     f, J = type(solution.law).gradient(solution.theta, n, d)
-    weight = majorising_weight(np.log(runs.loss) - f[0], solution.delta) / solution.scale**2
+    precision = information_of(runs)
+    told = np.ones(runs.loss.size) if precision is None else precision
+    quiet = 1.0 if runs.noise is None else np.median(runs.noise) / runs.noise
+    weight = told * majorising_weight(quiet * (np.log(runs.loss) - f[0]), solution.delta) / solution.scale**2
     information = np.einsum("pm,m,qm->pq", J[0], weight, J[0])
     if said.letter_prior is not None:
         forms = said.letter_prior.forms(type(solution.law), solution.centre)

@@ -61,18 +61,17 @@ class Uncertainty:
 def uncertainty_of(sample: Sample, fitted: Estimate, recipe: Recipe, *, seed: int, draws: int = DRAWS) -> Uncertainty:
     """The uncertainty of `fitted`, an estimate of `recipe` on `sample`."""
     kept = sample.at(fitted.kept)
-    if recipe.spread is Spread.BOOTSTRAP:
+    spread = recipe.spread_for(kept.loss.size)
+    if spread is Spread.BOOTSTRAP:
         x = (kept.params, kept.tokens)
         drawn = bootstrap(
             recipe.law, x, kept.loss, objective=recipe.objective, resamples=draws, seed=seed,
-            constraints=recipe.constraints,
+            constraints=recipe.constraints, clusters=kept.cluster, weight=kept.weight, noise=kept.noise,
         )  # fmt: skip
     else:
         drawn = normal_draws(fitted, recipe.law, draws, seed)
     solution = fitted.solution
-    return Uncertainty(
-        recipe.spread, fitted.covariance, drawn, solution.scale, fitted.df, fitted.drift, fitted.frontier
-    )
+    return Uncertainty(spread, fitted.covariance, drawn, solution.scale, fitted.df, fitted.drift, fitted.frontier)
 
 
 def normal_draws(fitted: Estimate, law: type[Law], draws: int, seed: int) -> Array:

@@ -10,6 +10,7 @@ from planner.fitting.objective import AdaptiveHuber, Huber, Objective
 from planner.laws import Coupled, find_law
 from planner.laws.law import Law
 
+MOST_RESAMPLED = 3000  # runs that a bootstrap refits
 SMALLEST_WINDOW = 10  # runs; with fewer in the window all are used
 
 
@@ -61,6 +62,11 @@ class Recipe:
     spread: Spread
     model_error: ModelError | None = None
     constraints: Constraints = field(default_factory=Constraints)
+
+    def spread_for(self, runs: int) -> Spread:
+        """The kind of interval for so many runs: beyond a few thousand a bootstrap tells what the sandwich does."""
+        many = self.spread is Spread.BOOTSTRAP and runs > MOST_RESAMPLED
+        return Spread.SANDWICH if many else self.spread
 
 
 def default_recipe() -> Recipe:

@@ -105,7 +105,7 @@ class Coupled:
             (best, -0.5, 0.1),
             (best, -1.0, 0.3),
             (best, 0.7, 0.0),
-            (additive[:, 1:], 0.3, 0.3),
+            (additive[:, 1:], -0.8, 0.0),
         ]
         return np.concatenate([coupled(*part) for part in parts], axis=1)
 

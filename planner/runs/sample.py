@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,13 +19,20 @@ from planner.text import short
 
 Array = NDArray[np.float64]
 
+# Columns that checks look at, where a table has them.
+EXTRA = (
+    "run_id", "seed", "study", "lr_peak", "batch_tokens", "warmup_tokens", "weight_decay", "schedule", "context_length",
+    "is_final", "steps", "flops", "tokens_unique", "vocab_size", "optimizer", "precision", "line",
+)  # fmt: skip
+
 
 @dataclass(frozen=True)
 class Sample:
     """Runs that one law may describe; arrays `(n_runs,)` of raw counts and losses.
 
     `count` says which parameters `params` counts, `dropped` how many rows were left out and why, `notes` what a reader
-    should know about the rows that stayed, `source` where they were read.
+    should know about the rows that stayed, `source` where they were read. `weight` multiplies a run's part of what is
+    minimised, `noise` is its sd of ln loss (None: the same for all), `extra` holds other columns by name.
     """
 
     params: Array
@@ -35,6 +44,15 @@ class Sample:
     dropped: dict[str, int]
     notes: tuple[str, ...]
     source: str = "runs"
+    weight: Array | None = None
+    noise: Array | None = None
+    extra: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+
+    @property
+    def cluster(self) -> NDArray[Any] | None:
+        """Labels `(n_runs,)` of rows that are not independent: those of one run; None when every row is its own run."""
+        labels = self.extra.get("run_id")
+        return None if labels is None or np.unique(labels).size == labels.size else labels
 
     @property
     def flops(self) -> Array:
@@ -48,9 +66,11 @@ class Sample:
 
     def at(self, keep: NDArray[np.bool_]) -> Sample:
         """The runs where `keep` holds."""
-        return Sample(
-            self.params[keep], self.tokens[keep], self.loss[keep],
-            self.count, self.group, self.loss_unit, self.dropped, self.notes, self.source,
+        return replace(
+            self, params=self.params[keep], tokens=self.tokens[keep], loss=self.loss[keep],
+            weight=None if self.weight is None else self.weight[keep],
+            noise=None if self.noise is None else self.noise[keep],
+            extra={name: column[keep] for name, column in self.extra.items()},
         )  # fmt: skip
 
     @property
@@ -83,11 +103,19 @@ def choose_count(table: RunTable, wanted: Count | None) -> Count:
     return there[0]
 
 
-def sample_of(table: RunTable, *, count: Count | None = None, group: str | None = None) -> Sample:
-    """The finished baseline runs of one group as arrays.
+def sample_of(
+    table: RunTable,
+    *,
+    count: Count | None = None,
+    group: str | None = None,
+    weight: str | None = None,
+    noise: str | None = None,
+) -> Sample:
+    """The finished baseline runs of one group as arrays; `weight` and `noise` name columns.
 
     Rows of another status, checkpoints that are not final and variants are dropped and counted. Raises InputError for
-    a missing column, mixed losses, or a loss, params or tokens that is missing, zero or negative.
+    a missing column, mixed losses, a loss, params or tokens that is missing, zero or negative, and for a weight that is
+    negative or a noise that is not above zero.
     """
     chosen = choose_count(table, count)
     for name in ("tokens", "loss"):
@@ -116,7 +144,33 @@ def sample_of(table: RunTable, *, count: Count | None = None, group: str | None 
         dropped=dropped,
         notes=_notes(frame, unit),
         source=table.source,
+        weight=None if weight is None else _column(table, frame, weight, zero=True),
+        noise=None if noise is None else _column(table, frame, noise, zero=False),
+        extra={name: _plain(frame, name) for name in EXTRA if name in frame},
     )
+
+
+def _plain(frame: pd.DataFrame, name: str) -> NDArray[Any]:
+    """A column as numbers or text; a run without a name is a run of its own."""
+    column = frame[name]
+    if name == "run_id":
+        return np.where(column.isna(), "line " + frame["line"].astype(str), column.astype(str)).astype(str)
+    return column.to_numpy() if pd.api.types.is_numeric_dtype(column) else column.fillna("").astype(str).to_numpy(str)
+
+
+def _column(table: RunTable, frame: pd.DataFrame, name: str, *, zero: bool) -> Array:
+    """A column of weights or noise, checked."""
+    if name not in frame:
+        raise InputError(f"{table.source}: no column {name!r}", _columns(table))
+    values = pd.to_numeric(frame[name], errors="coerce").to_numpy(float)
+    bad = ~(np.isfinite(values) & ((values >= 0) if zero else (values > 0)))
+    if bad.any():
+        row = frame[bad].iloc[0]
+        need = "zero or more" if zero else "above zero"
+        raise InputError(
+            f"{table.source}: line {int(row['line'])}: {name} = {row[name]} is not {need}", "mend that line"
+        )
+    return values
 
 
 def _columns(table: RunTable) -> str:

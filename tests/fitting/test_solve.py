@@ -3,12 +3,13 @@
 import numpy as np
 import pandas as pd
 import pytest
-from scipy.optimize import minimize
+from scipy.optimize import minimize, nnls
 from truths import SHARED, TRUTHS, grid, needs_shared, noisy
 
 from planner.errors import InputError
 from planner.fitting.objective import AdaptiveHuber, Huber, LeastSquares, penalty
 from planner.fitting.solve import bootstrap, solve
+from planner.fitting.starts import additive_starts
 from planner.laws import Chinchilla, Coupled
 
 
@@ -34,6 +35,22 @@ def test_epochs_240_points_reach_the_known_optimum_against_published():
     assert pytest.approx(1.8172, abs=5e-4) == found.law.E
     assert found.law.alpha == pytest.approx(0.3473, abs=5e-4)
     assert found.law.beta == pytest.approx(0.3672, abs=5e-4)
+
+
+def test_starts_hold_the_nonnegative_amplitudes_of_their_exponents_against_scipy():
+    params, tokens = grid()
+    n, d = np.log(params) - np.log(params).mean(), np.log(tokens) - np.log(tokens).mean()
+    loss = 0.9 * np.exp(-0.3 * n) + np.exp(-0.1 * d)  # no constant: away from the truth's exponents some go negative
+    grids = np.array([0.1, 0.5]), np.array([0.4, 0.9])
+    for alpha in grids[0]:
+        for beta in grids[1]:
+            start = additive_starts(n, d, loss, np.ones(30), alphas=np.array([alpha]), betas=np.array([beta]), keep=1)[
+                0
+            ]
+            basis = np.stack([np.ones(30), np.exp(-alpha * n), np.exp(-beta * d)], axis=1) / loss[:, None]
+            exact = nnls(basis, np.ones(30))[0]
+            np.testing.assert_allclose(np.exp(start[:3]), np.maximum(exact, 1e-3 * loss.min()), rtol=1e-6)
+    assert additive_starts(n, d, loss, np.ones(30)).shape == (3, 5)
 
 
 @needs_shared
