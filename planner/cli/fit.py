@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
 WeightColumn = Annotated[str | None, typer.Option("--weight", help="Column of weights, zero or more, of runs.")]
 NoiseColumn = Annotated[str | None, typer.Option("--noise", help="Column of each run's sd of ln loss.")]
+Pool = Annotated[bool, typer.Option("--pool", help="Fit the runs of all groups as one.")]
 Certify = Annotated[bool, typer.Option("--certify", help="Look for a lower optimum, from random starts and by bounds.")]
 CrossCheck = Annotated[
     bool, typer.Option("--cross-check", help="The forecast at 10x the compute by five other kinds of interval.")
@@ -58,6 +59,7 @@ def fit(
     where: WhereText = None,
     column: Columns = None,
     group: GroupName = None,
+    pool: Pool = False,
     level: Level = 0.9,
     interval: IntervalName = None,
     prior: Priors = None,
@@ -77,10 +79,10 @@ def fit(
     recipe = parse_recipe(law, huber_delta, window, interval, parse_constraints(prior, fix, tie, bound))
     table = read_table(runs, where, column)
     read = partial(sample_of, table, count=parse_count_name(count), weight=weight, noise=noise)
-    made, refused = _fits(table, read, recipe, group, level, seed)
+    made, refused = _fits(table, read, recipe, group, level, seed, pool=pool)
     fits = [one for one, _ in made]
     extras = [_extras(one, sample, recipe, certify=certify, cross_check=cross_check, seed=seed) for one, sample in made]
-    asked = {"law": law, "huber_delta": huber_delta, "count": count, "window": window, "where": where, "group": group,
+    asked = {"law": law, "huber_delta": huber_delta, "count": count, "window": window, "where": where, "group": group, "pool": pool,
              "level": level, "column": column, "interval": interval, "prior": prior, "fix": fix, "tie": tie, "bound": bound,
              "weight": weight, "noise": noise}  # fmt: skip
     settings = {name: str(value) for name, value in asked.items()}
@@ -99,7 +101,14 @@ def fit(
 
 
 def _fits(
-    table: RunTable, read: Callable[..., Sample], recipe: Recipe, group: str | None, level: float, seed: int
+    table: RunTable,
+    read: Callable[..., Sample],
+    recipe: Recipe,
+    group: str | None,
+    level: float,
+    seed: int,
+    *,
+    pool: bool = False,
 ) -> tuple[list[tuple[Fit, Sample]], list[str]]:
     """One fit a group with its runs, and why groups could not be fitted; raises the first reason when none could."""
     from planner.errors import InputError
@@ -107,7 +116,8 @@ def _fits(
     from planner.runs.sample import groups_of
 
     fits, refused = [], []
-    for name in [group] if group is not None else groups_of(table):
+    names = [""] if pool else [group] if group is not None else groups_of(table)
+    for name in names:
         try:
             sample = read(group=name or None)
             fits.append((make_fit(sample, recipe, level=level, seed=seed), sample))

@@ -3,43 +3,28 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
-from enum import StrEnum
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from planner.errors import InputError
 from planner.fitting.backtest_row import BacktestRow
+from planner.fitting.design_checks import DESIGN_CHECKS
 from planner.fitting.estimate import Estimate
+from planner.fitting.finding import Finding, Fitted, note, warning
+from planner.fitting.recipe import Recipe
+from planner.fitting.residual_checks import RESIDUAL_CHECKS
 from planner.laws.centre import Array
 from planner.laws.law import Law
 from planner.runs.sample import Sample
 
-SAME = 1.10  # counts or ratios within 10 % are one level
+SAME = 1.10  # counts within 10 % are one level
+ONE_RATIO = 1.15  # tokens per parameter within 15 %: rounding around one ratio
+PRIOR_SHARE = 0.8  # of the prior sd left: the runs said little
 LEVELS = 3  # of size and of data: two cannot show a bend (coverage 0-38 % with two)
 SPREAD = 8.0  # of tokens per parameter: below it the two exponents are hard to tell apart
-FAR = 5.0  # robust sd: one normal run in two million
-SCATTER = 0.05  # of ln loss: public sweeps scatter by 0.2-1.4 %
 FEW = 5  # held-out runs that a band needs before its coverage says anything
-CONDITION = 1e3  # column-scaled condition number: beyond it the optimum is not identified
-
-
-class Severity(StrEnum):
-    """How much a finding should worry the reader."""
-
-    NOTE = "note"
-    WARNING = "warning"
-
-
-@dataclass(frozen=True)
-class Finding:
-    """A check that fired."""
-
-    name: str
-    severity: Severity
-    sentence: str
-    remedy: str
+CONDITION = 300.0  # column-scaled condition number: 46-90 on sound grids, 560 on one ratio give or take 7 %
 
 
 def require_identifiable(sample: Sample, law: type[Law]) -> None:
@@ -51,7 +36,7 @@ def require_identifiable(sample: Sample, law: type[Law]) -> None:
             "add runs, or fit a law with fewer parameters",
         )
     ratio = sample.tokens / sample.params
-    if ratio.max() / ratio.min() <= SAME:
+    if ratio.max() / ratio.min() <= ONE_RATIO:
         raise InputError(
             f"{sample.name}: one tokens-per-parameter ratio only ({np.median(ratio):.3g}): size and data cannot be told apart",
             "add runs at two more ratios, spread over a factor of eight",
@@ -74,84 +59,85 @@ def levels(values: Array) -> int:
     return count
 
 
-def judge(sample: Sample, fitted: Estimate) -> tuple[Finding, ...]:
-    """The findings on a finished fit: each check below that fires, then what the table of runs has to say."""
-    kept = sample.at(fitted.kept)
-    fired = [finding for check in _CHECKS if (finding := check(sample, kept, fitted)) is not None]
-    return (*fired, *(Finding("runs", Severity.NOTE, note, "") for note in sample.notes))
+def judge(sample: Sample, fitted: Estimate, recipe: Recipe) -> tuple[Finding, ...]:
+    """The findings on a finished fit: each check that fires, then what the table of runs has to say."""
+    seen = Fitted(sample, sample.at(fitted.kept), fitted, recipe)
+    fired = [finding for check in CHECKS if (finding := check(seen)) is not None]
+    return (*fired, *(note("runs", sentence) for sentence in sample.notes))
 
 
-def _at_bound(_: Sample, __: Sample, fitted: Estimate) -> Finding | None:
-    law = type(fitted.solution.law)
-    room = np.minimum(fitted.solution.theta - law.lower, law.upper - fitted.solution.theta)
+def at_bound(fitted: Fitted) -> Finding | None:
+    """Letters on the edge of what the law allows."""
+    solution = fitted.estimate.solution
+    law = type(solution.law)
+    room = np.minimum(solution.theta - law.lower, law.upper - solution.theta)
     edge = [name for name, left in zip(law.theta_names, room, strict=True) if left < 1e-6]
     if not edge:
         return None
-    return _warn("at-bound", f"{', '.join(edge)} on the edge of what is allowed", "widen the range of the runs")
+    return warning("at-bound", f"{', '.join(edge)} on the edge of what is allowed", "widen the range of the runs")
 
 
-def _not_identified(_: Sample, kept: Sample, fitted: Estimate) -> Finding | None:
-    condition = scaled_condition(kept, fitted)
+def not_identified(fitted: Fitted) -> Finding | None:
+    """Runs that leave a direction of the law open."""
+    condition, flat = flattest(fitted)
     if condition <= CONDITION:
         return None
-    sentence = f"the runs hardly tell the parameters apart (condition number {condition:.0f})"
-    return _warn("not-identified", sentence, "trust the loss nearby, not the parameters; spread tokens per parameter")
+    sentence = f"the runs hardly tell {flat} apart (condition number {condition:.0f})"
+    return warning("not-identified", sentence, "trust the loss nearby, not the letters; spread tokens per parameter")
 
 
-def _not_converged(_: Sample, __: Sample, fitted: Estimate) -> Finding | None:
-    if fitted.solution.converged:
+def not_converged(fitted: Fitted) -> Finding | None:
+    """A solver that stopped early."""
+    if fitted.estimate.solution.converged:
         return None
-    return _warn("not-converged", "the solver stopped before its tolerance", "report this with the table")
+    return warning("not-converged", "the solver stopped before its tolerance", "report this with the table")
 
 
-def _narrow_ratio(_: Sample, kept: Sample, __: Estimate) -> Finding | None:
-    ratio = kept.tokens / kept.params
-    spread = float(ratio.max() / ratio.min())
-    if spread >= SPREAD:
+def narrow_ratio(fitted: Fitted) -> Finding | None:
+    """Tokens per parameter that hardly vary, or in two values only."""
+    ratio = fitted.kept.tokens / fitted.kept.params
+    spread, found = float(ratio.max() / ratio.min()), levels(ratio)
+    if spread >= SPREAD and found >= LEVELS:
         return None
-    sentence = f"tokens per parameter spread only {spread:.3g}x"
-    return _warn("narrow-ratio", sentence, "spread them over 8x or more: best size and tokens rest on it")
+    sentence = (
+        f"tokens per parameter spread only {spread:.3g}x"
+        if spread < SPREAD
+        else f"only {found} levels of tokens per parameter"
+    )
+    return warning(
+        "narrow-ratio", sentence, "spread them over 8x or more in three levels: best size and tokens rest on it"
+    )
 
 
-def _few_runs(sample: Sample, _: Sample, fitted: Estimate) -> Finding | None:
-    parameters = fitted.solution.theta.size
-    if sample.loss.size >= parameters + 2:
+def floor_above_data(fitted: Fitted) -> Finding | None:
+    """A floor E above the lowest loss that was reached."""
+    floor, lowest = vars(fitted.estimate.solution.law).get("E"), float(fitted.sample.loss.min())
+    if floor is None or floor < lowest:
         return None
-    return _warn("few-runs", f"{sample.loss.size} runs for {parameters} parameters", "add at least two runs")
+    sentence = f"the law's floor E = {floor:.4g} lies above the lowest loss, {lowest:.4g}"
+    return warning(
+        "floor-above-data", sentence, "look for outliers and mixed evaluations: larger runs already do better"
+    )
 
 
-def _outliers(_: Sample, kept: Sample, fitted: Estimate) -> Finding | None:
-    residual = np.log(kept.loss) - fitted.predict(kept.params, kept.tokens)[0]
-    far = int((np.abs(residual) > FAR * fitted.solution.scale).sum())
-    if not far:
+def prior_only(fitted: Fitted) -> Finding | None:
+    """Letters of which the runs say little more than the prior did."""
+    if fitted.recipe.model_error is None:
         return None
-    sentence = f"{far} of {residual.size} runs lie beyond {FAR:g} robust sd ({fitted.solution.scale:.2%})"
-    return _warn("outliers", sentence, "look for unfinished, mistuned or mislabelled ones")
-
-
-def _scatter(_: Sample, __: Sample, fitted: Estimate) -> Finding | None:
-    if fitted.solution.scale <= SCATTER:
+    solution = fitted.estimate.solution
+    law = type(solution.law)
+    width = np.sqrt(np.diag(fitted.estimate.covariance)) / law.prior(np.log(fitted.kept.loss)).sd
+    vague = [
+        name for name, share in zip(law.letters, width, strict=True) if share > PRIOR_SHARE and name not in ("A", "B")
+    ]
+    if not vague:
         return None
-    sentence = f"the law misses the runs by {fitted.solution.scale:.1%} (robust sd of ln loss)"
-    return _warn("scatter", sentence, "well-run sweeps stay below 1.5 %: look for mixed set-ups, units or metrics")
+    said = f"the runs say little about {', '.join(vague)}: its prior from public sweeps decides"
+    return note("prior", said, "spread sizes and tokens per parameter further to learn it")
 
 
-def _no_trend(sample: Sample, _: Sample, __: Estimate) -> Finding | None:
-    low, high = np.quantile(sample.flops, [0.25, 0.75])
-    if np.median(sample.loss[sample.flops >= high]) < np.median(sample.loss[sample.flops <= low]):
-        return None
-    sentence = "loss does not fall with compute: the largest runs are no better than the smallest"
-    return _warn("no-trend", sentence, "check the columns: no extrapolation means anything here")
-
-
-def _window(_: Sample, __: Sample, fitted: Estimate) -> Finding | None:
-    if not fitted.window_refused:
-        return None
-    return Finding("window", Severity.NOTE, "the window of compute held too few runs: all were used", "")
-
-
-_CHECKS = (
-    _at_bound, _not_identified, _not_converged, _narrow_ratio, _few_runs, _outliers, _scatter, _no_trend, _window,
+CHECKS: tuple[Callable[[Fitted], Finding | None], ...] = (
+    at_bound, not_identified, not_converged, narrow_ratio, floor_above_data, prior_only, *RESIDUAL_CHECKS, *DESIGN_CHECKS,
 )  # fmt: skip
 
 
@@ -163,7 +149,7 @@ def judge_backtest(rows: Sequence[BacktestRow], level: float) -> tuple[Finding, 
     beyond = [row for row in rows if row.kappa >= limit]
     held, hidden = sum(row.coverage * row.n for row in beyond), sum(row.n for row in beyond)
     return (
-        _warn("backtest", f"from {limit:g}x the compute only {held / hidden:.0%} of {hidden} hidden runs fell inside their "
+        warning("backtest", f"from {limit:g}x the compute only {held / hidden:.0%} of {hidden} hidden runs fell inside their "
               f"{level:.0%} interval", "trust no extrapolation further than that; look for a cause"),
     )  # fmt: skip
 
@@ -178,13 +164,12 @@ def failed_from(rows: Sequence[BacktestRow], level: float) -> float | None:
     return None
 
 
-def scaled_condition(sample: Sample, fitted: Estimate) -> float:
-    """Condition number of the Jacobian with columns of length one, in centred coordinates."""
-    n, d = fitted.solution.centre.coordinates(sample.params, sample.tokens)
-    J = type(fitted.solution.law).gradient(fitted.solution.theta, n, d)[1][0]
+def flattest(fitted: Fitted) -> tuple[float, str]:
+    """Condition number of the Jacobian with columns of length one, and the letters of its flattest direction."""
+    J = fitted.jacobian
     length = np.linalg.norm(J, axis=1, keepdims=True)
-    return float(np.linalg.cond(J / np.maximum(length, 1e-300)))
-
-
-def _warn(name: str, sentence: str, remedy: str) -> Finding:
-    return Finding(name, Severity.WARNING, sentence, remedy)
+    _, values, directions = np.linalg.svd((J / np.maximum(length, 1e-300)).T, full_matrices=False)
+    heaviest = np.argsort(-np.abs(directions[-1]))[:2]
+    letters = type(fitted.estimate.solution.law).letters
+    condition = float(values[0] / max(values[-1], 1e-300))
+    return condition, " and ".join(letters[i] for i in sorted(heaviest))

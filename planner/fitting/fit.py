@@ -13,8 +13,9 @@ import numpy as np
 from planner.errors import InputError
 from planner.fitting.backtest import BEYOND, Fold, backtest_table, folds_of, reached
 from planner.fitting.backtest_row import BacktestRow
-from planner.fitting.checks import Finding, Severity, failed_from, judge, judge_backtest, require_identifiable
+from planner.fitting.checks import failed_from, judge, judge_backtest, require_identifiable
 from planner.fitting.estimate import Estimate, estimate
+from planner.fitting.finding import Finding, Severity
 from planner.fitting.interval import Uncertainty, uncertainty_of
 from planner.fitting.recipe import Recipe, default_recipe
 from planner.laws.centre import Array, Centre
@@ -118,7 +119,7 @@ def fit(runs: RunTable | Sample, recipe: Recipe | None = None, *, level: float =
     fitted = estimate(sample, recipe)
     folds = folds_of(sample, recipe, level=level)
     table = backtest_table(folds)
-    findings = (*judge(sample, fitted), *judge_backtest(table, level))
+    findings = (*judge(sample, fitted, recipe), *judge_backtest(table, level))
     return Fit(
         law=fitted.solution.law,
         group=sample.group,

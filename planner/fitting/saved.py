@@ -12,7 +12,7 @@ import numpy as np
 from planner.encode import to_json
 from planner.errors import InputError
 from planner.fitting.backtest_row import BacktestRow
-from planner.fitting.checks import Finding, Severity
+from planner.fitting.finding import Finding, Severity
 from planner.fitting.fit import Fit, Outcome, Reach
 from planner.fitting.interval import Uncertainty
 from planner.fitting.recipe import Spread

@@ -40,6 +40,7 @@ DELTA, GRID_STARTS, TIMED_STARTS = 1e-3, 4500, 50
 RESAMPLES, CHECKED_REFITS = 4000, 400
 MANY = 100_000
 SETS, RANDOM_STARTS = 1000, 30
+FRESH = 1000  # the first seed: the solver was tuned while looking at those below
 
 
 def points() -> tuple[np.ndarray, np.ndarray, np.ndarray, str]:
@@ -145,10 +146,10 @@ def random_set(law: type[Law], seed: int) -> tuple[tuple[np.ndarray, np.ndarray]
     return (params, tokens), truth(params, tokens) * np.exp(0.003 * rng.normal(size=runs))
 
 
-def synthetic(law: type[Law]) -> str:
-    """Of 1,000 sets, in how many the solver is not above the best of 30 random starts."""
+def synthetic(law: type[Law], sets: int) -> str:
+    """Of so many sets, in how many the solver is not above the best of 30 random starts."""
     found_in, reached, worst, seconds = 0, 0, 0.0, 0.0
-    for seed in range(SETS):
+    for seed in range(FRESH, FRESH + sets):
         x, loss = random_set(law, seed)
         start = time.perf_counter()
         found = planner.solve(law, x, loss, objective=Huber(DELTA))
@@ -158,9 +159,9 @@ def synthetic(law: type[Law]) -> str:
         found_in += excess <= 1e-8
         worst = max(worst, excess)
         reached += int((ends <= found.value * (1 + 1e-8)).sum())
-    each = 100 * reached / (SETS * RANDOM_STARTS)
+    each = 100 * reached / (sets * RANDOM_STARTS)
     return (
-        f"{found_in}/{SETS} at the lowest known objective (worst {worst:.1e} above); {1e3 * seconds / SETS:.1f} ms each; "
+        f"{found_in}/{sets} at the lowest known objective (worst {worst:.1e} above); {1e3 * seconds / sets:.1f} ms each; "
         f"one random start gets there in {each:.0f} %"
     )
 
@@ -202,7 +203,7 @@ def many_rows(name: str) -> str:
     return f"{np.median(times):9.2f} s   peak {peak:.0f} MB   (limit 0.3 s, 500 MB)"
 
 
-def main() -> None:
+def main(sets: int = SETS) -> None:
     """Print times, objectives and success rates."""
     for name in ("coupled", "besiroglu"):
         print(f"{MANY:,} rows, {TRUTHS[name].name} law, adaptive Huber with prior {many_rows(name)}")
@@ -224,9 +225,9 @@ def main() -> None:
     )
     print(f"  planner.bootstrap    {refits(params, tokens, loss)}")
     print(f"  package chinchilla   {package(params, tokens, loss)}")
-    print(f"{SETS} synthetic sets of 12-30 runs, Huber {DELTA:g}, beside the best of {RANDOM_STARTS} random starts")
+    print(f"{sets} synthetic sets of 12-30 runs, Huber {DELTA:g}, beside the best of {RANDOM_STARTS} random starts")
     for law in (Chinchilla, Coupled):
-        print(f"  {law.name:<20} {synthetic(law)}")
+        print(f"  {law.name:<20} {synthetic(law, sets)}")
 
 
 if __name__ == "__main__":
