@@ -11,7 +11,7 @@ import typer
 
 from planner.cli.letters import Bounds, Fixed, Priors, Tied, parse_constraints
 from planner.cli.output import Json, Output, Seed, say, show_json
-from planner.cli.show_fit import FURTHER, Extras, show_extras, show_fit
+from planner.cli.show_fit import FINAL, FURTHER, Extras, show_extras, show_fit
 from planner.cli.table import (
     Columns,
     CountName,
@@ -23,6 +23,7 @@ from planner.cli.table import (
     RunsPath,
     WhereText,
     Window,
+    number,
     parse_count_name,
     parse_recipe,
     read_table,
@@ -37,6 +38,11 @@ if TYPE_CHECKING:
 
 WeightColumn = Annotated[str | None, typer.Option("--weight", help="Column of weights, zero or more, of runs.")]
 NoiseColumn = Annotated[str | None, typer.Option("--noise", help="Column of each run's sd of ln loss.")]
+FinalFlops = Annotated[
+    str | None,
+    typer.Option("--final-flops", help="Compute of the final run, for the isoFLOP comparison (100x the largest)."),
+]
+FinalUsd = Annotated[str | None, typer.Option("--final-usd", help="What the final run costs: waste in dollars.")]
 Pool = Annotated[bool, typer.Option("--pool", help="Fit the runs of all groups as one.")]
 Certify = Annotated[bool, typer.Option("--certify", help="Look for a lower optimum, from random starts and by bounds.")]
 CrossCheck = Annotated[
@@ -68,6 +74,8 @@ def fit(
     bound: Bounds = None,
     weight: WeightColumn = None,
     noise: NoiseColumn = None,
+    final_flops: FinalFlops = None,
+    final_usd: FinalUsd = None,
     certify: Certify = False,
     cross_check: CrossCheck = False,
     seed: Seed = 0,
@@ -81,7 +89,12 @@ def fit(
     read = partial(sample_of, table, count=parse_count_name(count), weight=weight, noise=noise)
     made, refused = _fits(table, read, recipe, group, level, seed, pool=pool)
     fits = [one for one, _ in made]
-    extras = [_extras(one, sample, recipe, certify=certify, cross_check=cross_check, seed=seed) for one, sample in made]
+    target = None if final_flops is None else number("--final-flops", final_flops)
+    usd = None if final_usd is None else number("--final-usd", final_usd.lstrip("$"))
+    extras = [
+        _extras(one, sample, recipe, target, usd, certify=certify, cross_check=cross_check, seed=seed)
+        for one, sample in made
+    ]
     asked = {"law": law, "huber_delta": huber_delta, "count": count, "window": window, "where": where, "group": group, "pool": pool,
              "level": level, "column": column, "interval": interval, "prior": prior, "fix": fix, "tie": tie, "bound": bound,
              "weight": weight, "noise": noise}  # fmt: skip
@@ -128,9 +141,15 @@ def _fits(
     return fits, [error.message for error in refused]
 
 
-def _extras(fit: Fit, sample: Sample, recipe: Recipe, *, certify: bool, cross_check: bool, seed: int) -> Extras:
-    """What was asked for beside the fit."""
+def _extras(
+    fit: Fit, sample: Sample, recipe: Recipe, flops: float | None, usd: float | None, *, certify: bool,
+    cross_check: bool, seed: int,
+) -> Extras:  # fmt: skip
+    """What was asked for beside the fit, and the other approaches where the runs have isoFLOP profiles."""
+    from planner.decisions.approaches import approaches
+
     certificate, roads = None, None
+    target = flops or FINAL * fit.reach.flops
     if certify:
         from planner.fitting.certify import certify_recipe
 
@@ -140,7 +159,7 @@ def _extras(fit: Fit, sample: Sample, recipe: Recipe, *, certify: bool, cross_ch
 
         best = fit.law.optimum(FURTHER * fit.reach.flops)
         roads = other_roads(sample, recipe, params=best.params, tokens=best.tokens, level=fit.level, seed=seed)
-    return Extras(certificate, roads)
+    return Extras(certificate, roads, approaches(fit, sample, flops=target), target, usd)
 
 
 def _write(fits: list[Fit], output: str, inputs: dict[str, str], seed: int) -> list[Path]:

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, NamedTuple
 from planner.cli.output import say, show_table
 
 if TYPE_CHECKING:
+    from planner.decisions.approaches import Approach
     from planner.fitting.certify import Certificate
     from planner.fitting.cross_check import Road
     from planner.fitting.fit import Fit
 
 FURTHER = 10.0  # times the largest fitted compute, where a cross-check looks
+FINAL = 100.0  # times the largest fitted compute, where approaches are compared when no final run is named
 STRONG = 0.9  # correlations of letters worth a line
 
 
@@ -100,6 +102,9 @@ class Extras(NamedTuple):
 
     certificate: Certificate | None
     cross_check: list[Road] | None
+    approaches: list[Approach]
+    flops: float
+    usd: float | None
 
     @property
     def asked(self) -> dict[str, object]:
@@ -107,13 +112,23 @@ class Extras(NamedTuple):
         asked: dict[str, object] = {}
         if self.certificate is not None:
             asked["certificate"] = {name: value for name, value in vars(self.certificate).items() if name != "solution"}
-        return asked if self.cross_check is None else {**asked, "cross_check": self.cross_check}
+        if self.cross_check is not None:
+            asked["cross_check"] = self.cross_check
+        if self.approaches:
+            asked["approaches"] = [{**vars(one), "waste_usd": self._usd(one)} for one in self.approaches]
+            asked["approaches_flops"] = self.flops
+        return asked
+
+    def _usd(self, approach: Approach) -> float | None:
+        return None if self.usd is None else approach.waste * self.usd
 
 
 def show_extras(fit: Fit, extras: Extras) -> None:
     """A certificate, and the forecast by other kinds of interval."""
     from planner.quantities import human
 
+    if extras.approaches:
+        _show_approaches(extras)
     if extras.certificate is not None:
         say("[[Certificate]]")
         for sentence in extras.certificate.sentences:
@@ -128,3 +143,17 @@ def show_extras(fit: Fit, extras: Extras) -> None:
             for road in extras.cross_check
         ]  # fmt: skip
         show_table("", ("    way", "loss", "from", "to", "width"), rows)
+
+
+def _show_approaches(extras: Extras) -> None:
+    from planner.quantities import human
+
+    say(
+        f"[[IsoFLOP]] best size at {extras.flops:.3g} FLOPs by three approaches (arXiv 2203.15556); waste if the law is right"
+    )
+    rows = []
+    for one in extras.approaches:
+        usd = "" if extras.usd is None else f"${human(one.waste * extras.usd)}"
+        rows.append((f"    {one.name}", f"C^{one.exponent:.3f}", human(one.params), human(one.tokens), f"{one.loss:.4f}",
+                     f"{one.waste:.1%}", usd))  # fmt: skip
+    show_table("", ("    approach", "params grow", "params", "tokens", "loss", "compute wasted", ""), rows)

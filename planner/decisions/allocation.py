@@ -83,7 +83,7 @@ def flops_for(fit: Fit, *, loss: float) -> Needed:
     """
     if not (math.isfinite(loss) and loss > 0):
         raise InputError(f"loss = {loss:g} is not above zero", "give it in the unit of the fit")
-    point = _flops_at(fit.law, loss)
+    point = flops_at(fit.law, loss)
     if not 0 < point < math.inf:
         floor = fit.parameters["E"]
         raise InputError(
@@ -91,14 +91,14 @@ def flops_for(fit: Fit, *, loss: float) -> Needed:
             if point > 0 else f"loss {loss:g} is above what the smallest run would reach",
             "ask for a loss nearer to the runs'",
         )  # fmt: skip
-    drawn = np.array([_flops_at(type(fit.law).from_theta(draw, fit.centre), loss) for draw in fit.uncertainty.draws])
+    drawn = np.array([flops_at(type(fit.law).from_theta(draw, fit.centre), loss) for draw in fit.uncertainty.draws])
     tail = (1 - fit.level) / 2
     low, high = np.quantile(drawn, [tail, 1 - tail], method="inverted_cdf")  # infinities cannot be averaged
     ends = min(float(low), point), max(float(high), point)
     return Needed(loss, point, ends, allocate(fit, flops=point))
 
 
-def _flops_at(law: Law, loss: float) -> float:
+def flops_at(law: Law, loss: float) -> float:
     """FLOPs at which the best split has this loss: zero when any does better, infinity when none reaches it."""
 
     def excess(log_flops: float) -> float:

@@ -12,6 +12,7 @@ from planner.fitting.backtest_row import BacktestRow
 from planner.fitting.design_checks import DESIGN_CHECKS
 from planner.fitting.estimate import Estimate
 from planner.fitting.finding import Finding, Fitted, note, warning
+from planner.fitting.isoflop import judge_profiles, profiles
 from planner.fitting.recipe import Recipe
 from planner.fitting.residual_checks import RESIDUAL_CHECKS
 from planner.laws.centre import Array
@@ -63,7 +64,7 @@ def judge(sample: Sample, fitted: Estimate, recipe: Recipe) -> tuple[Finding, ..
     """The findings on a finished fit: each check that fires, then what the table of runs has to say."""
     seen = Fitted(sample, sample.at(fitted.kept), fitted, recipe)
     fired = [finding for check in CHECKS if (finding := check(seen)) is not None]
-    return (*fired, *(note("runs", sentence) for sentence in sample.notes))
+    return (*fired, *judge_profiles(profiles(sample)), *(note("runs", sentence) for sentence in sample.notes))
 
 
 def at_bound(fitted: Fitted) -> Finding | None:
