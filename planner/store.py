@@ -103,7 +103,10 @@ class Folder:
 
     def write_text(self, name: str, text: str) -> Path:
         """Write one file atomically."""
-        content = text.encode("utf-8")
+        return self.write_bytes(name, text.encode("utf-8"))
+
+    def write_bytes(self, name: str, content: bytes) -> Path:
+        """Write one file of any kind atomically."""
         self._written[name] = hashlib.sha256(content).hexdigest()
         return write_bytes(self.path / name, content)
 
@@ -113,9 +116,7 @@ class Folder:
 
     def write_table(self, name: str, frame: pd.DataFrame) -> Path:
         """Write a table as csv, jsonl or parquet, by the name's ending."""
-        content = table_bytes(frame, name.rpartition(".")[2])
-        self._written[name] = hashlib.sha256(content).hexdigest()
-        return write_bytes(self.path / name, content)
+        return self.write_bytes(name, table_bytes(frame, name.rpartition(".")[2]))
 
     def register(self, name: str, value: object) -> Path:
         """Write a forecast once: an identical one is kept, a different one is never overwritten."""

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from planner.cli.output import Json, say, show_json, show_table
+from planner.cli.plots import Plot, check_plot, write_plot
 from planner.cli.saved_fit import FitPath, Force, read_fit
 
 if TYPE_CHECKING:
     from planner.decisions.allocation import Allocation
+    from planner.fitting.fit import Fit
 
 
 def register(app: typer.Typer) -> None:
@@ -22,6 +24,7 @@ def allocate(
     fit: FitPath,
     flops: Annotated[str | None, typer.Option(help="Training FLOPs to split: 3.3e24.")] = None,
     loss: Annotated[float | None, typer.Option(help="A loss to reach, in the fit's unit: gives the FLOPs.")] = None,
+    plot: Plot = None,
     force: Force = False,
     json: Json = False,
 ) -> None:
@@ -31,17 +34,20 @@ def allocate(
     from planner.decisions.allocation import flops_for
     from planner.errors import InputError
 
+    check_plot(plot)
     saved = read_fit(fit, force=force)
     if (flops is None) == (loss is None):
         raise InputError("give one of --flops and --loss", "--flops 3.3e24 splits a budget, --loss 1.9 finds one")
     if flops is not None:
         found = split(saved, flops=number("--flops", flops))
+        _draw(plot, saved, found)
         if json:
             show_json(found)
             return
         _show(found)
         return
     needed = flops_for(saved, loss=loss or 0.0)
+    _draw(plot, saved, needed.best)
     if json:
         show_json({**vars(needed.best), "loss_wanted": needed.loss, "flops_interval": needed.interval})
         return
@@ -49,6 +55,13 @@ def allocate(
     say(f"a loss of {needed.loss:g} takes {needed.flops:.3g} FLOPs at the best split")
     say(f"  {needed.best.level:.0%} interval: {low} to {'more than any' if high == 'inf' else high}")
     _show(needed.best)
+
+
+def _draw(plot: str | None, fit: Fit, found: Allocation) -> None:
+    if plot is not None:
+        from planner.report.forecast_figures import allocation_figure
+
+        write_plot(plot, "allocation", lambda: allocation_figure(fit, found))
 
 
 def _show(found: Allocation) -> None:

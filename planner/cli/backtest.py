@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from planner.cli.output import Json, show_json, show_table
+from planner.cli.plots import Plot, check_plot, write_plot
 from planner.cli.table import (
     Columns,
     CountName,
@@ -36,6 +37,7 @@ def backtest(
     column: Columns = None,
     group: GroupName = None,
     level: Level = 0.9,
+    plot: Plot = None,
     json: Json = False,
 ) -> None:
     """Hide the large runs and predict them: the error and coverage to expect of an extrapolation."""
@@ -44,6 +46,7 @@ def backtest(
     from planner.runs import sample_of
     from planner.runs.sample import groups_of
 
+    check_plot(plot)
     recipe, table = parse_recipe(law, huber_delta, window), read_table(runs, where, column)
     groups = groups_of(table)
     if group is None and len(groups) > 1:
@@ -55,6 +58,10 @@ def backtest(
             f"{runs}: too few runs to hide any ({sample.loss.size})",
             "a backtest needs about 13 runs over a range of compute",
         )
+    if plot is not None:
+        from planner.report.forecast_figures import backtest_figure
+
+        write_plot(plot, "backtest", lambda: backtest_figure(rows, level))
     if json:
         show_json({"level": level, "rows": rows})
         return

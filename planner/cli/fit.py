@@ -11,6 +11,7 @@ import typer
 
 from planner.cli.letters import Bounds, Fixed, Priors, Tied, parse_constraints
 from planner.cli.output import Json, Output, Seed, say, show_json
+from planner.cli.plots import Plots, plot_kind
 from planner.cli.show_fit import FINAL, FURTHER, Extras, show_extras, show_fit
 from planner.cli.table import (
     Columns,
@@ -76,6 +77,7 @@ def fit(
     noise: NoiseColumn = None,
     final_flops: FinalFlops = None,
     final_usd: FinalUsd = None,
+    plots: Plots = "svg",
     certify: Certify = False,
     cross_check: CrossCheck = False,
     seed: Seed = 0,
@@ -89,6 +91,7 @@ def fit(
     read = partial(sample_of, table, count=parse_count_name(count), weight=weight, noise=noise)
     made, refused = _fits(table, read, recipe, group, level, seed, pool=pool)
     fits = [one for one, _ in made]
+    kind = plot_kind(plots)
     target = None if final_flops is None else number("--final-flops", final_flops)
     usd = None if final_usd is None else number("--final-usd", final_usd.lstrip("$"))
     extras = [
@@ -100,7 +103,7 @@ def fit(
              "weight": weight, "noise": noise}  # fmt: skip
     settings = {name: str(value) for name, value in asked.items()}
     stem = Path(runs).name.partition(".")[0]
-    paths = _write(fits, output or f"results/{stem}-fit", {"runs": table.sha256, **settings}, seed)
+    paths = _write(made, output or f"results/{stem}-fit", {"runs": table.sha256, **settings}, seed, kind)
     if json:
         show_json(_record(fits, paths, extras, refused))
         return
@@ -108,7 +111,7 @@ def fit(
     for one, path, extra in zip(fits, paths, extras, strict=True):
         show_fit(one)
         show_extras(one, extra)
-        say(f"fit: {path}")
+        say(f"fit: {path}{'' if kind is None else f', pictures beside it ({kind})'}")
     for refusal in refused:
         say(f"not fitted: {refusal}")
 
@@ -162,15 +165,25 @@ def _extras(
     return Extras(certificate, roads, approaches(fit, sample, flops=target), target, usd)
 
 
-def _write(fits: list[Fit], output: str, inputs: dict[str, str], seed: int) -> list[Path]:
+def _write(
+    made: list[tuple[Fit, Sample]], output: str, inputs: dict[str, str], seed: int, kind: str | None
+) -> list[Path]:
     from planner import store
     from planner.fitting.saved import fit_to_record
     from planner.text import slug
 
+    fits = [one for one, _ in made]
     folder = store.Folder(output, "fit", inputs, seed=seed, replace=True)
     folder.start()
     names = [store.FIT] if len(fits) == 1 else [f"fit-{slug(one.group)}.json" for one in fits]
     paths = [folder.write_json(name, fit_to_record(one)) for name, one in zip(names, fits, strict=True)]
+    for one, sample in made if kind is not None else []:
+        from planner.report.fit_figures import pictures
+
+        label = "" if len(made) == 1 else f"-{slug(one.group)}"
+        for name, content in pictures(one, sample, kind or "").items():
+            stem, dot, ending = name.rpartition(".")
+            folder.write_bytes(f"{stem}{label}{dot}{ending}", content)
     folder.finish()
     return paths
 

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from planner.cli.output import Json, say, show_json
+from planner.cli.plots import Plot, check_plot, write_plot
 from planner.cli.saved_fit import FitPath, Force, read_fit
 
 
@@ -19,6 +20,7 @@ def predict(
     fit: FitPath,
     params: Annotated[str, typer.Option(help="Parameters, counted as the fit counts them: 37B.")],
     tokens: Annotated[str, typer.Option(help="Training tokens: 14.8T.")],
+    plot: Plot = None,
     force: Force = False,
     json: Json = False,
 ) -> None:
@@ -27,8 +29,13 @@ def predict(
     from planner.fitting.predict import predict as make_prediction
     from planner.quantities import human
 
+    check_plot(plot)
     saved = read_fit(fit, force=force)
     found = make_prediction(saved, params=number("--params", params), tokens=number("--tokens", tokens))
+    if plot is not None:
+        from planner.report.forecast_figures import extrapolation_figure
+
+        write_plot(plot, "extrapolation", lambda: extrapolation_figure(saved, None, target=found))
     if json:
         show_json({"count": saved.count, "loss_unit": saved.loss_unit, **vars(found)})
         return

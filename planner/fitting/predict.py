@@ -59,11 +59,17 @@ def predict(fit: Fit, *, params: float, tokens: float) -> Prediction:
     )
 
 
-def predict_curve(fit: Fit, params: Array, tokens: Array) -> tuple[Array, Array, Array]:
-    """Loss and the interval of the mean along a path of raw counts, each `(m,)`: for drawing, no support is judged."""
-    points = [predict(fit, params=float(p), tokens=float(t)) for p, t in zip(params, tokens, strict=True)]
-    low, high = np.array([p.interval_mean for p in points]).T
-    return np.array([p.loss for p in points]), low, high
+def predict_curve(fit: Fit, params: Array, tokens: Array, *, one_run: bool = False) -> tuple[Array, Array, Array]:
+    """Loss and the interval of the mean, or of one new run, along a path of raw counts, each `(m,)`.
+
+    For drawing: no support is judged.
+    """
+    law = type(fit.law)
+    n, d = fit.centre.coordinates(params, tokens)
+    loss = np.exp(law.gradient(fit.theta, n, d)[0][0])
+    interval = fit.uncertainty.one_run if one_run else fit.uncertainty.mean
+    low, high = interval(law, fit.theta, n, d, fit.level)
+    return loss, loss * np.exp(low), loss * np.exp(high)
 
 
 def support(fit: Fit, params: float, tokens: float) -> tuple[bool, str]:

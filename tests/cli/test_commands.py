@@ -273,6 +273,43 @@ def test_a_fit_is_certified_and_cross_checked(planner, csv, options):
     assert all(road["low"] < road["loss"] < road["high"] for road in found["cross_check"])
 
 
+def test_pictures_stand_beside_the_fit_and_where_they_are_wanted(planner, csv, tmp_path):
+    folder = tmp_path / "results/runs-fit"
+    assert planner("fit", csv(runs())).code == 0
+    assert {"law.svg", "letters.svg", "extrapolation.svg", "backtest.svg"} <= {file.name for file in folder.iterdir()}
+    assert planner("fit", csv(runs()), "--plots", "png").code == 0
+    assert (folder / "law.png").read_bytes().startswith(b"\x89PNG")
+    assert not (folder / "law.svg").exists()  # what an earlier fit left is gone
+    assert planner("fit", csv(runs()), "--plots", "none").code == 0
+    assert {file.name for file in folder.iterdir()} == {"fit.json", "provenance.json"}
+    for arguments in (
+        ("predict", "results/runs-fit", "--params", "10B", "--tokens", "1T"),
+        ("allocate", "results/runs-fit", "--flops", "1e22"),
+        ("backtest", csv(runs())),
+    ):
+        assert planner(*arguments, "--plot", f"{arguments[0]}.svg").code == 0
+        assert "<svg" in (tmp_path / f"{arguments[0]}.svg").read_text()
+        refused(planner(*arguments, "--plot", "picture.pdf"), "ends in .svg or .png")
+    refused(planner("fit", csv(runs()), "--plots", "gif"), "--plots 'gif' is unknown")
+
+
+def test_groups_are_pooled_when_asked(planner, csv):
+    frame = runs().assign(group=["a", "b"] * 15)
+    assert len(planner("fit", csv(frame), "--json").json["fits"]) == 2
+    assert planner("fit", csv(frame), "--pool", "--json").json["n_runs"] == 30
+
+
+def test_weights_and_noise_are_columns(planner, csv):
+    frame = runs().assign(w=1.0, sd=0.003)
+    plain = planner("fit", csv(frame), "--json").json["parameters"]
+    assert planner("fit", csv(frame), "--weight", "w", "--noise", "sd", "--json").json["parameters"] == pytest.approx(
+        plain
+    )
+    refused(planner("fit", csv(frame.assign(w=-1.0)), "--weight", "w"), "line 2: w = -1.0 is not zero or more")
+    refused(planner("fit", csv(frame.assign(sd=0.0)), "--noise", "sd"), "line 2: sd = 0.0 is not above zero")
+    refused(planner("fit", csv(frame), "--weight", "nope"), "no column 'nope'")
+
+
 def test_allocate_finds_the_compute_for_a_loss(planner, csv):
     assert planner("fit", csv(runs())).code == 0
     best = planner("allocate", "results/runs-fit", "--flops", "1e22", "--json").json

@@ -127,11 +127,14 @@ def test_an_edited_forecast_is_refused_before_anything_is_written_and_restoring_
 def test_a_second_fit_leaves_no_stale_one_behind(planner, tmp_path):
     two = pd.concat([runs().assign(group="a"), runs().assign(group="b")])
     two.to_csv(tmp_path / "two.csv", index=False)
+    pictures = ("backtest", "extrapolation", "law", "letters")
     assert planner("fit", "two.csv", "-o", "out", "--group", "a").code == 0
     assert planner("fit", "two.csv", "-o", "out").code == 0
-    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["fit-a.json", "fit-b.json", "provenance.json"]
+    both = {f"fit-{group}.json" for group in "ab"} | {f"{name}-{group}.svg" for name in pictures for group in "ab"}
+    assert {p.name for p in (tmp_path / "out").iterdir()} == {*both, "provenance.json"}
     assert planner("fit", "two.csv", "-o", "out", "--group", "b").code == 0
-    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["fit.json", "provenance.json"]
+    one = {"fit.json", *(f"{name}.svg" for name in pictures)}
+    assert {p.name for p in (tmp_path / "out").iterdir()} == {*one, "provenance.json"}
 
 
 def test_one_group_that_cannot_be_fitted_does_not_stop_the_others(planner, tmp_path):
