@@ -15,6 +15,7 @@ LARGEST_STEP = 1.5  # in any coordinate
 SMALLEST_DAMPING, LARGEST_DAMPING = 1e-9, 1e6
 TRUSTED_DAMPING = 1e-2  # below it the quadratic model's predicted gain tells how far the optimum is
 SMALLEST_PIVOT = 1e-8  # of the scaled Hessian, whose diagonal is about one
+LONGEST = 5000  # steps; runs that hardly identify a law make a bent valley in which a thousand are needed
 SMALL_BATCH = 24  # below it LAPACK, one system at a time, is quicker than elimination over the batch
 
 Rows = NDArray[np.intp]
@@ -55,7 +56,7 @@ def descend(
     box: Box,
     *,
     tolerance: float = 1e-12,
-    limit: int = 500,
+    limit: int = LONGEST,
     majorised: int = MAJORISED_STEPS,
 ) -> Descent:
     """Projected Levenberg-Marquardt steps on the majorised curvature, then semi-smooth Newton; each fit damps itself.

@@ -89,25 +89,27 @@ class Coupled:
 
     @classmethod
     def starts(cls, additive: Array) -> Array:
-        """The best additive solution with ln k at 0, where public sweeps lie (-0.5, -1) and above; the others at -0.8.
+        """Beside the additive solutions, with ln k where public sweeps lie, three laws of even terms and plain exponents.
 
-        A k below 1 lifts the two terms apart from the constant, so E may be lowered with it.
+        A k below 1 lifts the two terms apart from the constant, so E may be lowered with it. The even ones do not follow
+        an additive solution into a corner (an exponent of zero, no floor) where the coupled optimum is not.
         """
+        best = additive[:, :1]
+        total = np.logaddexp(np.logaddexp(best[..., :1], best[..., 1:2]), best[..., 2:3])
 
         def coupled(part: Array, log_k: float, lower_e: float) -> Array:
             start = np.concatenate([part, np.full((*part.shape[:-1], 1), log_k)], axis=-1)
             start[..., 0] -= lower_e
             return start
 
-        best = additive[:, :1]
-        parts = [
-            (best, -0.05, 0.0),
-            (best, -0.5, 0.1),
-            (best, -1.0, 0.3),
-            (best, 0.7, 0.0),
-            (additive[:, 1:], -0.8, 0.0),
-        ]
-        return np.concatenate([coupled(*part) for part in parts], axis=1)
+        def even(share: float, exponent: float, log_k: float) -> Array:
+            rest = np.broadcast_to([exponent, exponent, log_k], (*total.shape[:-1], 3))
+            term = total + np.log(share / 2)
+            return np.concatenate([total + np.log(1 - share), term, term, rest], axis=-1)
+
+        parts = [coupled(best, log_k, lower) for log_k, lower in ((-0.05, 0.0), (-0.5, 0.1), (-1.0, 0.3), (0.7, 0.0))]
+        parts += [even(*spec) for spec in ((0.3, 0.3, -0.5), (0.4, 0.3, -1.0), (0.998, 0.1, -0.4))]
+        return np.concatenate([*parts, coupled(additive[:, 1:], -0.8, 0.0)], axis=1)
 
     @classmethod
     def prior(cls, log_loss: Array) -> Prior:
