@@ -53,10 +53,11 @@ def _statistics(fit: Fit) -> list[tuple[str, str]]:
     known = fit.uncertainty
     dropped = ", ".join(f"{number} {reason}" for reason, number in fit.dropped.items())
     delta = "" if fit.delta == float("inf") else f", delta {fit.delta:.4g}"
+    tails = f"; one new run {known.noise:.3%}, tails counted" if known.noise > known.scale else ""
     lines = [
         ("runs", f"{fit.n_runs} fitted" + (f"; dropped: {dropped}" if dropped else "")),
         ("objective", f"{fit.objective}{delta}, sum over runs {fit.objective_value:.9g}"),
-        ("residual sd of ln loss", f"{known.scale:.3%}"),
+        ("residual sd of ln loss", f"{known.scale:.3%}{tails}"),
         ("intervals", f"{fit.level:.0%}, {known.spread.value}, {known.df:.3g} degrees of freedom"),
     ]
     if fit.n_windowed_out:

@@ -24,7 +24,7 @@ from planner.runs.sample import Sample
 class Estimate:
     """The optimum, the covariance of theta `(p, p)`, the degrees of freedom, and which runs the window kept.
 
-    `drift` is the sd of ln loss that the law itself is allowed per nat of compute beyond the largest run, whose centred
+    `noise` is the sd of ln loss of one new run about the law, `drift` the sd that the law itself is allowed per nat of compute beyond the largest run, whose centred
     ln params + ln tokens is `frontier`. `window_refused` says that the window would have left too few, so that it was
     not applied.
     """
@@ -32,6 +32,7 @@ class Estimate:
     solution: Solution
     covariance: Array
     df: float
+    noise: float
     drift: float
     frontier: float
     kept: NDArray[np.bool_]
@@ -62,7 +63,9 @@ def estimate(sample: Sample, recipe: Recipe) -> Estimate:
     if recipe.model_error is not None:
         prior = recipe.law.prior(np.log(runs.loss))
         data = configurations(runs.params, runs.tokens, runs.loss, information_of(runs))
-        solution, covariance, df, _, _ = posterior(recipe.law, data, prior, recipe.model_error, recipe.constraints)
+        solution, covariance, df, noise, _, _ = posterior(
+            recipe.law, data, prior, recipe.model_error, recipe.constraints
+        )
         drift = recipe.model_error.drift * solution.scale
     else:
         said = recipe.constraints
@@ -76,9 +79,9 @@ def estimate(sample: Sample, recipe: Recipe) -> Estimate:
             if recipe.spread_for(runs.loss.size) is Spread.SANDWICH
             else _normal(solution, runs, affine, said)
         )
-        df, drift = max(runs.loss.size - affine.matrix.shape[1], SMALLEST_DF), 0.0
+        df, noise, drift = max(runs.loss.size - affine.matrix.shape[1], SMALLEST_DF), solution.scale, 0.0
     n, d = solution.centre.coordinates(runs.params, runs.tokens)
-    return Estimate(solution, covariance, df, drift, float((n + d).max()), kept, refused)
+    return Estimate(solution, covariance, df, noise, drift, float((n + d).max()), kept, refused)
 
 
 def information_of(runs: Sample) -> Array | None:

@@ -22,7 +22,8 @@ class Uncertainty:
     """What is known of an estimate's error.
 
     `covariance` `(p, p)` of theta at the optimum; `draws` `(K, p)` of theta: refits, or t draws with that covariance;
-    `scale` the robust sd of ln loss between runs with `df` degrees of freedom; `drift` the sd that the law itself is
+    `scale` the robust sd of ln loss between runs with `df` degrees of freedom, `noise` that of one new run (its tails
+    counted); `drift` the sd that the law itself is
     allowed per nat of compute beyond the largest run, whose centred ln params + ln tokens is `frontier`.
     The case bootstrap reads intervals off its draws, the other kinds off the covariance; their draws serve what is not
     linear in theta.
@@ -32,6 +33,7 @@ class Uncertainty:
     covariance: Array
     draws: Array
     scale: float
+    noise: float
     df: float
     drift: float
     frontier: float
@@ -48,7 +50,7 @@ class Uncertainty:
     def one_run(self, law: type[Law], theta: Array, n: Array, d: Array, level: float) -> tuple[Array, Array]:
         """The same for one new run: the noise between runs added in quadrature."""
         low, high = self.mean(law, theta, n, d, level)
-        noise = t_quantile(level, self.df) * self.scale
+        noise = t_quantile(level, self.df) * self.noise
         return -np.hypot(low, noise), np.hypot(high, noise)
 
     def quantiles(self, deviations: Array, level: float) -> tuple[Array, Array]:
@@ -70,8 +72,9 @@ def uncertainty_of(sample: Sample, fitted: Estimate, recipe: Recipe, *, seed: in
         )  # fmt: skip
     else:
         drawn = normal_draws(fitted, recipe.law, draws, seed)
-    solution = fitted.solution
-    return Uncertainty(spread, fitted.covariance, drawn, solution.scale, fitted.df, fitted.drift, fitted.frontier)
+    return Uncertainty(
+        spread, fitted.covariance, drawn, fitted.solution.scale, fitted.noise, fitted.df, fitted.drift, fitted.frontier
+    )
 
 
 def normal_draws(fitted: Estimate, law: type[Law], draws: int, seed: int) -> Array:

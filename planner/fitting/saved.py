@@ -20,7 +20,7 @@ from planner.laws import find_law
 from planner.laws.centre import Centre
 from planner.runs.columns import Count
 
-SCHEMA = 2
+SCHEMA = 3
 
 
 def fit_summary(fit: Fit) -> dict[str, Any]:
@@ -49,6 +49,7 @@ def fit_summary(fit: Fit) -> dict[str, Any]:
         "backtest": fit.backtest,
         "interval_method": fit.uncertainty.spread.value,
         "residual_sd": fit.uncertainty.scale,
+        "run_sd": fit.uncertainty.noise,
     }
 
 
@@ -122,6 +123,7 @@ def _fit(record: dict[str, Any]) -> Fit:
             covariance=np.array(record["covariance"], float),
             draws=np.array(record["draws"], float),
             scale=float(record["residual_sd"]),
+            noise=float(record["run_sd"]),
             df=float(record["df"]),
             drift=float(record["drift"]),
             frontier=float(record["frontier"]),
@@ -155,6 +157,7 @@ def _sound(made: Fit) -> bool:
     known, p = made.uncertainty, made.theta.size
     numbers = [
         known.scale,
+        known.noise,
         known.df,
         known.drift,
         known.frontier,
@@ -170,6 +173,6 @@ def _sound(made: Fit) -> bool:
         and bool(np.isfinite(known.draws).all() and np.isfinite(known.covariance).all())
         and all(map(math.isfinite, [*numbers, made.reach.limit, *vars(made.law).values()]))
         and known.drift >= 0
-        and min(known.scale, known.df, made.reach.flops, made.reach.kappa, made.reach.limit) > 0
+        and min(known.scale, known.noise, known.df, made.reach.flops, made.reach.kappa, made.reach.limit) > 0
         and 0 < made.level < 1
     )

@@ -96,7 +96,7 @@ def score(fold: Fold, name: str, recipe: Recipe) -> Scored:
     """The 90 % interval of one new run against the hidden runs; interval score of Gneiting and Raftery 2007, eq. 43."""
     fitted = estimate(fold.training, recipe)
     predicted, sd = fitted.predict(fold.hidden.params, fold.hidden.tokens)
-    half = t_quantile(LEVEL, fitted.df) * np.hypot(sd, fitted.solution.scale)
+    half = t_quantile(LEVEL, fitted.df) * np.hypot(sd, fitted.noise)
     error = predicted - np.log(fold.hidden.loss)
     missed = np.maximum(np.abs(error) - half, 0)
     return Scored(
@@ -164,7 +164,7 @@ def olmo() -> pd.DataFrame:
 
 def _forecast(fitted: Estimate, target: Sample) -> tuple[np.ndarray, np.ndarray]:
     predicted, sd = fitted.predict(target.params, target.tokens)
-    return predicted - np.log(target.loss), t_quantile(LEVEL, fitted.df) * np.hypot(sd, fitted.solution.scale)
+    return predicted - np.log(target.loss), t_quantile(LEVEL, fitted.df) * np.hypot(sd, fitted.noise)
 
 
 def main() -> None:
