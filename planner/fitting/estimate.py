@@ -2,31 +2,34 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import stdtrit
+from scipy.special import ndtri, stdtrit
 
 from planner.fitting.affine import Affine
 from planner.fitting.configurations import configurations
 from planner.fitting.constraints import Constraints
 from planner.fitting.objective import majorising_weight
 from planner.fitting.posterior import SMALLEST_DF, posterior
-from planner.fitting.recipe import SMALLEST_WINDOW, Recipe, Spread
+from planner.fitting.recipe import SMALLEST_WINDOW, ModelError, Recipe, Spread
 from planner.fitting.sandwich import sandwich
 from planner.fitting.solve import Solution, solve
 from planner.laws.centre import Array
 from planner.runs.sample import Sample
+
+HELD = 0.9  # share of the residuals that the noise of one new run is made to hold
 
 
 @dataclass(frozen=True)
 class Estimate:
     """The optimum, the covariance of theta `(p, p)`, the degrees of freedom, and which runs the window kept.
 
-    `noise` is the sd of ln loss of one new run about the law, `drift` the sd that the law itself is allowed per nat of compute beyond the largest run, whose centred
-    ln params + ln tokens is `frontier`. `window_refused` says that the window would have left too few, so that it was
-    not applied.
+    `noise` is the sd of ln loss of one new run about the law, `drift` the sd that the law itself is allowed per nat of
+    compute beyond the largest run, whose centred ln params + ln tokens is `frontier`. `window_refused` says that the
+    window would have left too few, so that it was not applied.
     """
 
     solution: Solution
@@ -63,10 +66,8 @@ def estimate(sample: Sample, recipe: Recipe) -> Estimate:
     if recipe.model_error is not None:
         prior = recipe.law.prior(np.log(runs.loss))
         data = configurations(runs.params, runs.tokens, runs.loss, information_of(runs))
-        solution, covariance, df, noise, _, _ = posterior(
-            recipe.law, data, prior, recipe.model_error, recipe.constraints
-        )
-        drift = recipe.model_error.drift * solution.scale
+        solution, covariance, df, _, _ = posterior(recipe.law, data, prior, recipe.model_error, recipe.constraints)
+        drift, noise = recipe.model_error.drift * solution.scale, _one_run(solution, runs, recipe.model_error)
     else:
         said = recipe.constraints
         solution = solve(
@@ -82,6 +83,21 @@ def estimate(sample: Sample, recipe: Recipe) -> Estimate:
         df, noise, drift = max(runs.loss.size - affine.matrix.shape[1], SMALLEST_DF), solution.scale, 0.0
     n, d = solution.centre.coordinates(runs.params, runs.tokens)
     return Estimate(solution, covariance, df, noise, drift, float((n + d).max()), kept, refused)
+
+
+def _one_run(solution: Solution, runs: Sample, error: ModelError) -> float:
+    """The sd of ln loss of one new run: normal noise of it would hold nine tenths of the residuals, large runs foremost.
+
+    The residual scale is robust and of configurations' means: it leaves out stragglers, and what replicates average.
+    """
+    n, d = solution.centre.coordinates(runs.params, runs.tokens)
+    residual = np.log(runs.loss) - type(solution.law).gradient(solution.theta, n, d)[0][0]
+    told = information_of(runs)
+    worth = error.faded(n + d) * (1.0 if told is None else told)
+    far = float(np.quantile(np.abs(residual), HELD, weights=worth, method="inverted_cdf"))
+    used = int((worth > 0).sum())
+    spent = math.sqrt(used / max(used - solution.theta.size, 1))
+    return max(solution.scale, spent * far / float(ndtri(0.5 + HELD / 2)))
 
 
 def information_of(runs: Sample) -> Array | None:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from planner.fitting.estimate import Estimate, estimate
+from planner.fitting.objective import robust_scale
 from planner.fitting.recipe import Recipe
 from planner.laws.centre import Array
 from planner.runs.sample import Sample
@@ -56,6 +57,12 @@ class Fitted(NamedTuple):
     def residual(self) -> Array:
         """ln loss minus the law's, of the kept runs `(n_runs,)`."""
         return np.log(self.kept.loss) - self.estimate.predict(self.kept.params, self.kept.tokens)[0]
+
+    @property
+    def scale(self) -> float:
+        """Robust sd of ln loss of single runs; the solution's own is of configurations' means under the default recipe."""
+        solution = self.estimate.solution
+        return max(solution.scale, robust_scale(self.residual, solution.theta.size))
 
     @property
     def logs(self) -> tuple[Array, Array]:

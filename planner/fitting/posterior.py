@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
-from scipy.special import ndtri
 
 from planner.fitting.affine import Affine, constrained
 from planner.fitting.configurations import Configurations
@@ -23,21 +22,16 @@ from planner.laws.law import Law, Prior
 ROUNDS = 6  # of optimum and residual scale in turn
 SETTLED = 1e-3  # relative change of the scale
 SMALLEST_DF = 3.0  # a t interval with fewer has no finite variance
-HELD = 0.9  # share of the residuals that the noise of one new run is made to hold
 SMALLEST_SCALE = 1e-4  # of ln loss, to begin with
 PSI_SQUARED = 0.7102  # mean of clip(z, -1.345, 1.345)^2 under a standard normal: Huber's proposal 2
 
 
 class Posterior(NamedTuple):
-    """The mode, the covariance of theta `(p, p)` there, the degrees of freedom of its residual scale, what was solved.
-
-    `noise` is the sd of ln loss of one new run: the residual scale, or more where residuals have heavier tails.
-    """
+    """The mode, the covariance of theta `(p, p)` there, the degrees of freedom of its residual scale, what was solved."""
 
     solution: Solution
     covariance: Array
     df: float
-    noise: float
     problem: Problem
     affine: Affine
 
@@ -54,7 +48,7 @@ def posterior(
     """
     centre = Centre.of(data.params, data.tokens)
     n, d = centre.coordinates(data.params, data.tokens)
-    weight = data.weight / (1 + (error.drift * (np.max(n + d) - n - d)) ** 2)
+    weight = data.weight * error.faded(n + d)
     temper = min(1.0, error.configurations / n.size)
     constraints = constraints or Constraints()
     forms = _forms(law, centre, prior, constraints)
@@ -88,8 +82,7 @@ def posterior(
         converged=bool(end.converged[best]), affine=affine,
     )  # fmt: skip
     df = min(n.size, error.configurations) - spent + error.noise_runs
-    noise = max(scale, _tail(residual * root, spent))
-    return Posterior(solution, np.asarray(covariance), max(df, SMALLEST_DF), noise, problem, affine)
+    return Posterior(solution, np.asarray(covariance), max(df, SMALLEST_DF), problem, affine)
 
 
 def _forms(law: type[Law], centre: Centre, prior: Prior, constraints: Constraints) -> Forms:
@@ -99,12 +92,6 @@ def _forms(law: type[Law], centre: Centre, prior: Prior, constraints: Constraint
         return Forms(rows, *prior)
     own = [i for i, letter in enumerate(law.letters) if letter not in constraints.priors]
     return Forms(rows[own], prior.mean[own], prior.sd[own]).joined(constraints.letter_prior.forms(law, centre))
-
-
-def _tail(residual: Array, spent: float) -> float:
-    """The sd of normal noise that would hold nine tenths of the residuals: a robust scale leaves stragglers out."""
-    far = float(np.quantile(np.abs(residual), HELD))
-    return far / float(ndtri(0.5 + HELD / 2)) * math.sqrt(residual.size / max(residual.size - spent, 1.0))
 
 
 def _scale(residual: Array, spent: float, error: ModelError) -> float:

@@ -20,7 +20,7 @@ REPEATED = 3  # spare runs before replicates tell the noise
 
 def outliers(fitted: Fitted) -> Finding | None:
     """Runs far from the law, by name, and how far each moves the forecast (one Newton step: Cook, Weisberg 1982)."""
-    scale = fitted.estimate.solution.scale
+    scale = fitted.scale
     far = np.abs(fitted.residual) > FAR * scale
     if not far.any():
         return None
@@ -31,7 +31,7 @@ def outliers(fitted: Fitted) -> Finding | None:
 
 
 def _told(fitted: Fitted, run: int) -> str:
-    scale = fitted.estimate.solution.scale
+    scale = fitted.scale
     name = fitted.kept.extra.get("run_id")
     what = (
         str(name[run])
@@ -53,7 +53,7 @@ def influence(fitted: Fitted) -> Array:
 
 def scatter(fitted: Fitted) -> Finding | None:
     """Residuals too wide for runs of one kind."""
-    scale = fitted.estimate.solution.scale
+    scale = fitted.scale
     if scale <= SCATTER:
         return None
     sentence = f"the law misses the runs by {scale:.1%} (robust sd of ln loss)"

@@ -17,6 +17,7 @@ from matplotlib.ticker import NullFormatter
 
 from planner.fitting.fit import Fit
 from planner.fitting.isoflop import profiles
+from planner.fitting.objective import robust_scale
 from planner.fitting.residual_checks import FAR
 from planner.report.axes import HUMAN, PERCENT, RATIO_LABEL, flops_axis, group_of, loss_label, thinned_to
 from planner.report.forecast_figures import backtest_figure, extrapolation_figure
@@ -61,7 +62,8 @@ def law_figure(fit: Fit, sample: Sample) -> Figure:
     figure = Figure(figsize=(9, 6.6), layout="constrained")
     top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1.2])
     _law_at_ratios(top, fit, shown.flops, ratio)
-    far = inside & (np.abs(residual) > FAR * fit.uncertainty.scale)
+    scale = max(fit.uncertainty.scale, robust_scale(residual[inside], len(fit.parameters)))
+    far = inside & (np.abs(residual) > FAR * scale)
     norm = LogNorm(ratio.min(), max(ratio.max(), 1.01 * ratio.min()))
     for axes, values in ((top, shown.loss), (bottom, residual)):
         cloud = axes.scatter(shown.flops[inside], values[inside], c=ratio[inside], cmap=colormaps["cividis"], norm=norm,
@@ -80,7 +82,7 @@ def law_figure(fit: Fit, sample: Sample) -> Figure:
     bar = figure.colorbar(cloud, ax=(top, bottom), pad=0.01, aspect=40, format=HUMAN)
     bar.set_label(RATIO_LABEL)
     bar.ax.yaxis.set_minor_formatter(NullFormatter())
-    title = f"{group_of(fit)}{fit.n_runs:,} runs lie {fit.uncertainty.scale:.2%} (robust sd) from the {fit.law.name} law{thinned}"
+    title = f"{group_of(fit)}{fit.n_runs:,} runs lie {scale:.2%} (robust sd) from the {fit.law.name} law{thinned}"
     figure.suptitle(title, fontsize=12)
     figure.legend(*top.get_legend_handles_labels(), loc="outside lower center", ncols=3, fontsize=9.5)
     return figure

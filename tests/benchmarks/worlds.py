@@ -22,7 +22,7 @@ import pandas as pd
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from planner.fitting.estimate import estimate
+from planner.fitting.estimate import estimate, t_quantile
 from planner.fitting.interval import uncertainty_of
 from planner.fitting.objective import AdaptiveHuber, Huber
 from planner.fitting.recipe import Recipe, Spread, default_recipe
@@ -97,10 +97,10 @@ WORLDS = {
 }
 
 
-def target(world: World) -> tuple[np.ndarray, np.ndarray]:
-    """The compute-optimal run at 100x the largest compute, arrays of one."""
-    flops = FURTHER * float((6 * world.runs[0] * world.runs[1]).max())
-    params = np.geomspace(1e9, 1e13, 4001)
+def target(world: World, further: float = FURTHER) -> tuple[np.ndarray, np.ndarray]:
+    """The compute-optimal run at so many times the largest compute, arrays of one."""
+    flops = further * float((6 * world.runs[0] * world.runs[1]).max())
+    params = np.geomspace(1e8, 1e13, 5001)
     best = int(np.argmin(world.truth(params, flops / 6 / params)))
     return params[best : best + 1], flops / 6 / params[best : best + 1]
 
@@ -138,6 +138,28 @@ def in_world(job: tuple[str, str, int], sets: int) -> dict[str, float | str]:
     }  # fmt: skip
 
 
+def one_run(job: tuple[str, float], sets: int = 300) -> dict[str, float | str]:
+    """How often the default 90 % interval of one new run holds it, near the sweep; noise there is the largest run's."""
+    name, further = job
+    world, recipe = WORLDS[name], default_recipe()
+    params, tokens = target(world, further)
+    noise = float(world.noise(np.minimum(params, world.runs[0].max()))[0])
+    held = 0
+    for seed in range(sets):
+        fitted = estimate(drawn(world, seed), recipe)
+        predicted, sd = fitted.predict(params, tokens)
+        new = np.log(world.truth(params, tokens)) + noise * np.random.default_rng(10**6 + seed).normal()
+        held += int(abs(predicted - new)[0] <= t_quantile(LEVEL, fitted.df) * np.hypot(sd[0], fitted.noise))
+    return {"world": name, "times the compute": further, "sets": sets, "coverage": held / sets}
+
+
+def near_table(sets: int = 300) -> pd.DataFrame:
+    """One row per world and compute ratio."""
+    with ProcessPoolExecutor(2) as pool:
+        jobs = [(world, further) for world in "ABCDGK" for further in (1.0, 3.0, 10.0)]
+        return pd.DataFrame(pool.map(partial(one_run, sets=sets), jobs))
+
+
 def table(sets: int = 1000, *, recipes: tuple[str, ...] = tuple(RECIPES), worlds: str = "ABCDEFGK") -> pd.DataFrame:
     """One row per world and recipe; same sets for all recipes."""
     jobs = [(world, recipe, 1000) for world in worlds for recipe in recipes]
@@ -152,6 +174,8 @@ def main() -> None:
         print(
             f"\n{figure}\n{found.pivot_table(index='recipe', columns='world', values=figure, sort=False).round(3).to_string()}"
         )
+    near = near_table().pivot_table(index="times the compute", columns="world", values="coverage", sort=False)
+    print(f"\ncoverage of one new run, default recipe\n{near.round(3).to_string()}")
 
 
 if __name__ == "__main__":

@@ -1,8 +1,10 @@
 """Intervals and support: the same for a fit and its backtest, exact where they can be, stopping where they failed."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
-from truths import SHARED, TRUTHS, needs_shared, noisy
+from truths import SHARED, TRUTHS, grid, needs_shared, noisy
 
 from planner.fitting.backtest import Fold, backtest_table, folds_of, reached
 from planner.fitting.backtest_row import BacktestRow
@@ -11,7 +13,7 @@ from planner.fitting.estimate import estimate, t_quantile
 from planner.fitting.fit import fit
 from planner.fitting.interval import uncertainty_of
 from planner.fitting.predict import predict
-from planner.fitting.recipe import choose_recipe, default_recipe
+from planner.fitting.recipe import ModelError, choose_recipe, default_recipe
 from planner.runs.columns import Count
 from planner.runs.sample import Sample
 
@@ -111,3 +113,20 @@ def test_small_runs_that_cannot_identify_the_law_support_nothing():
     made = fit(Sample(params, tokens, loss, Count.PARAMS, "", "nats_per_token", {}, ()))
     assert made.reach.limit < 100
     assert not predict(made, params=1e11, tokens=1e13).supported
+
+
+@pytest.mark.parametrize(("heavy", "seeds"), [(False, 1), (True, 1), (False, 4)])
+def test_the_interval_of_one_run_counts_tails_and_what_replicates_average_away(heavy, seeds):
+    rng = np.random.default_rng(2)
+    params, tokens = (np.tile(x, 8) * np.exp(rng.normal(0, 0.3, 240)) for x in grid())
+    params, tokens = np.repeat(params, seeds), np.repeat(tokens, seeds)
+    draws = rng.standard_t(1.5, params.size) if heavy else rng.normal(size=params.size)
+    loss = TRUTHS["coupled"](params, tokens) * np.exp(0.003 * draws)
+    recipe = replace(
+        default_recipe(), model_error=ModelError(drift=0.0, configurations=10**9, noise=0.003, noise_runs=1e-9)
+    )
+    fitted = estimate(Sample(params, tokens, loss, Count.PARAMS, "", "nats_per_token", {}, ()), recipe)
+    residual = np.abs(np.log(loss) - fitted.predict(params, tokens)[0])
+    assert 0.88 <= (residual <= 1.645 * fitted.noise).mean() <= 0.95
+    if heavy or seeds > 1:  # the residual scale alone would hold too few
+        assert (residual <= 1.645 * fitted.solution.scale).mean() < 0.85

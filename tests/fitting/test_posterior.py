@@ -110,19 +110,3 @@ def test_small_runs_count_less():
         )
         moved.append(abs(np.log(float(spoiled(3e10, 6e11)) / float(plain(3e10, 6e11)))))
     assert moved[1] < 0.5 * moved[0]
-
-
-def test_the_noise_of_a_new_run_counts_stragglers_that_the_residual_scale_leaves_out():
-    params, tokens = grid()
-    rng = np.random.default_rng(2)
-    x = (np.tile(params, 8) * np.exp(rng.normal(0, 0.3, 240)), np.tile(tokens, 8) * np.exp(rng.normal(0, 0.3, 240)))
-    plain, heavy = rng.normal(size=240), rng.standard_t(1.5, 240)
-    for draws, most in ((plain, 1.15), (heavy, 3.0)):
-        loss = TRUTHS["coupled"](*x) * np.exp(0.003 * draws)
-        found = fitted(*x, loss, FREE)[1]
-        noise, scale = found.noise, found.solution.scale
-        n, d = found.solution.centre.coordinates(*x)
-        residual = np.abs(np.log(loss) - Coupled.gradient(found.solution.theta, n, d)[0][0])
-        assert scale <= noise <= most * scale
-        assert 0.89 <= (residual <= 1.645 * noise).mean() <= 0.95
-    assert (residual <= 1.645 * scale).mean() < 0.85

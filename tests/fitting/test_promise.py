@@ -1,0 +1,54 @@
+"""The promises made of the default recipe's intervals: on public sweeps left out, and where the law is right."""
+
+import pytest
+from benchmarks import intervals, worlds
+from truths import needs_shared
+
+from planner.fitting.recipe import LEFT_OUT_COVERAGE
+from planner.laws import Coupled
+
+
+@pytest.fixture(scope="module", params=[False, True], ids=["all rows", "well trained"])
+def scored(request):
+    return intervals.summary(intervals.left_out(strict=request.param))
+
+
+@needs_shared
+def test_coverage_and_interval_score_hold_on_sources_left_out(scored):
+    mine = scored.loc["default, learned elsewhere"]
+    assert (mine[["coverage", "coverage_folds"]] >= 0.85).all(axis=None)
+    for rival in intervals.RIVALS:
+        assert (mine["interval_score"] < scored.loc[rival, "interval_score"]).all()
+        assert (mine["error"] < scored.loc[rival, "error"]).all()
+
+
+@needs_shared
+def test_the_coverage_that_the_report_quotes_is_the_measured_one():
+    mine = intervals.summary(intervals.left_out()).loc["default, learned elsewhere", "coverage"]
+    assert {kappa: round(float(share), 2) for kappa, share in mine.items()} == LEFT_OUT_COVERAGE
+
+
+@needs_shared
+def test_the_shipped_prior_is_the_learned_one():
+    learned = intervals.learn(intervals.all_series())
+    shipped = Coupled.prior(intervals.np.zeros(3))
+    for index, (mean, sd) in zip((0, 3, 4, 5), learned, strict=True):
+        assert shipped.mean[index] == pytest.approx(-mean if index == 0 else mean, abs=0.006)
+        assert shipped.sd[index] == pytest.approx(sd, abs=0.006)
+
+
+@needs_shared
+def test_the_olmo_targets_lie_inside_their_intervals_within_two_per_cent():
+    table = intervals.olmo().set_index(["recipe", "runs"])
+    for recipe in ("default as shipped", "default, learned elsewhere"):
+        own = table.loc[recipe]
+        assert own["inside"].all()
+        assert (own[["7B-4T error %", "13B-5T error %"]].abs() <= 2).all(axis=None)
+
+
+@pytest.mark.parametrize("name", ["A", "D", "G"])
+def test_intervals_hold_where_the_law_is_right(name):
+    far = worlds.in_world((name, "default", 5000), sets=100)
+    near = worlds.one_run((name, 3.0), sets=100)
+    assert 0.82 <= far["coverage"] <= 1.0  # nominal .9, three standard errors of 100 sets below
+    assert 0.82 <= near["coverage"] <= 1.0
