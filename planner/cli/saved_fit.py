@@ -32,6 +32,8 @@ def read_fit(path: str, *, force: bool = False) -> Fit:
         place = place / FIT
     if not place.is_file():
         raise InputError(f"{place}: no such file", "`planner fit RUNS` makes one and prints its path")
+    if place.suffix != ".json":
+        raise InputError(f"{place}: not a fit", "`planner fit RUNS` makes one from a table of runs and prints its path")
     record = read_json(place)
     if force and record.get("sha256") != seal(record):
         warn(f"{place}: was changed after it was written; used all the same (--force)")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from scipy.stats import norm
+from scipy.special import ndtri
 
 from planner.errors import InputError
 
@@ -53,7 +53,7 @@ class Reliability:
 
     def goodput_quantile(self, count: int, probability: float) -> float:
         """Goodput when stops come as often as in the worst `1 - probability` of clusters."""
-        return 1.0 / (1.0 + self._overhead(count, math.exp(-self.spread * norm.ppf(probability))))
+        return 1.0 / (1.0 + self._overhead(count, math.exp(-self.spread * float(ndtri(probability)))))
 
     def _overhead(self, count: int, more_often: float) -> float:
         """Lost over kept time, checkpoints at the interval that suits the expected rate of stops."""

@@ -9,6 +9,7 @@ import numpy as np
 
 from planner.errors import InputError
 from planner.fitting.backtest_row import BacktestRow
+from planner.fitting.constraints import Constraints
 from planner.fitting.design_checks import DESIGN_CHECKS
 from planner.fitting.estimate import Estimate
 from planner.fitting.finding import Finding, Fitted, note, warning
@@ -33,7 +34,7 @@ def require_identifiable(sample: Sample, law: type[Law]) -> None:
     needed = law.lower.size
     if sample.loss.size < needed:
         raise InputError(
-            f"{sample.name}: {sample.loss.size} runs are fewer than the {needed} parameters of the {law.name} law",
+            f"{sample.name}: {_runs(sample.loss.size)} fewer than the {needed} parameters of the {law.name} law",
             "add runs, or fit a law with fewer parameters",
         )
     ratio = sample.tokens / sample.params
@@ -49,6 +50,23 @@ def require_identifiable(sample: Sample, law: type[Law]) -> None:
                 f"{sample.name}: {name} has only {found} level{'s' if found > 1 else ''}; the {law.name} law needs {LEVELS}",
                 f"add runs at another {name}",
             )
+
+
+def require_floor_below(sample: Sample, constraints: Constraints) -> None:
+    """Refuse a floor E that is held, or bounded from below, above a loss that was reached."""
+    lowest = int(np.argmin(sample.loss))
+    loss = float(sample.loss[lowest])
+    floor = constraints.fixed.get("E", constraints.bounds.get("E", (0.0, math.inf))[0])
+    if floor >= loss:
+        where = f"{sample.params[lowest]:.4g} params on {sample.tokens[lowest]:.4g} tokens"
+        raise InputError(
+            f"{sample.name}: the floor E is at least {floor:g}, and a run of {where} has a loss of {loss:.4g}",
+            "no law goes below its floor: lower E, or drop that run if its loss is wrong",
+        )
+
+
+def _runs(count: int) -> str:
+    return "1 run is" if count == 1 else f"{count} runs are"
 
 
 def levels(values: Array) -> int:

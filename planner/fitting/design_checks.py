@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
 from planner.fitting.configurations import SAME
 from planner.fitting.finding import FURTHER, Finding, Fitted, note, warning
 from planner.fitting.objective import AdaptiveHuber
+from planner.fitting.ranks import spearman
 from planner.fitting.solve import solve
 from planner.laws import Chinchilla, Coupled
 from planner.laws.centre import Array
@@ -144,7 +144,7 @@ def _confounded(fitted: Fitted, values: NDArray[Any], name: str, what: str) -> F
     per_size = max(
         np.unique(np.round(np.log(values[np.isclose(params, size, rtol=SAME)]), 2)).size for size in np.unique(params)
     )
-    rank = abs(float(stats.spearmanr(params, values).statistic))
+    rank = abs(float(spearman(params, values).rho))
     if per_size > 1 or rank < LOCKED:
         return None
     sentence = f"{what} moves with size and was never varied at one size: what it does is read as what size does"

@@ -13,7 +13,7 @@ import numpy as np
 from planner.errors import InputError
 from planner.fitting.backtest import BEYOND, Fold, backtest_table, folds_of, reached
 from planner.fitting.backtest_row import BacktestRow
-from planner.fitting.checks import failed_from, judge, judge_backtest, require_identifiable
+from planner.fitting.checks import failed_from, judge, judge_backtest, require_floor_below, require_identifiable
 from planner.fitting.estimate import Estimate, estimate
 from planner.fitting.finding import Finding, Severity
 from planner.fitting.interval import Uncertainty, uncertainty_of
@@ -116,6 +116,7 @@ def fit(runs: RunTable | Sample, recipe: Recipe | None = None, *, level: float =
     sample = runs if isinstance(runs, Sample) else sample_of(runs)
     _require_level(level)
     require_identifiable(sample, recipe.law)
+    require_floor_below(sample, recipe.constraints)
     fitted = estimate(sample, recipe)
     folds = folds_of(sample, recipe, level=level)
     table = backtest_table(folds)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy import stats
+from scipy.special import fdtrc
 
 from planner.fitting.configurations import SAME
 from planner.fitting.finding import Finding, Fitted, note, warning
 from planner.fitting.objective import majorising_weight
+from planner.fitting.ranks import spearman
 from planner.laws.centre import Array
 
 FAR = 5.0  # robust sd: one normal run in two million
@@ -66,8 +67,8 @@ def heteroscedasticity(fitted: Fitted) -> Finding | None:
     found = []
     for what, x in (("parameters", n), ("tokens", d), ("compute", n + d)):
         if np.ptp(x) > 0:
-            test = stats.spearmanr(x, size)
-            found.append((float(test.pvalue), what, x))
+            test = spearman(x, size)
+            found.append((test.p, what, x))
     if fitted.kept.noise is not None or not found or min(found)[0] > UNLIKELY / 3:
         return None
     _, what, x = min(found, key=lambda item: item[0])
@@ -95,7 +96,7 @@ def bends(fitted: Fitted) -> Finding | None:
         return None
     alone, beside = (float(np.sum((r - A @ np.linalg.lstsq(A, r, rcond=None)[0]) ** 2)) for A in (J, np.hstack([J, Z])))
     F = (alone - beside) / (rank - p) / max(beside / spare, 1e-300)
-    if stats.f.sf(F, rank - p, spare) > UNLIKELY:
+    if fdtrc(rank - p, spare, F) > UNLIKELY:
         return None
     share = 1 - beside / max(alone, 1e-300)
     sentence = f"a curved surface explains {share:.0%} of what the law leaves over ({_strongest(n, d, r)})"
@@ -129,7 +130,7 @@ def replicates(fitted: Fitted) -> Finding | None:
     mean = np.bincount(index, r) / np.bincount(index)
     pure = float(np.sum((r - mean[index]) ** 2)) / spare
     misfit = float(np.sum(mean[index] ** 2)) / (cells - p)
-    if stats.f.sf(misfit / max(pure, 1e-300), cells - p, spare) > UNLIKELY:
+    if fdtrc(cells - p, spare, misfit / max(pure, 1e-300)) > UNLIKELY:
         return None
     sentence = (
         f"the law misses configurations by more than seeds differ ({misfit**0.5:.2%} against {pure**0.5:.2%} of loss)"

@@ -30,6 +30,7 @@ from planner.laws.law import Prior
 from planner.runs.sample import Sample
 
 LEVEL = 0.9
+ROWS = {False: "all rows", True: "rows of at least 4 tokens per parameter, 1e18 FLOPs and a loss below 5"}
 WIDENING = 1.5  # of the spread between sources: six of them tell it poorly
 LEARNED = ("ln(lowest loss / E)", "alpha", "beta", "ln k")
 VAGUE = ((0.5, 1.0), (0.3, 0.3), (0.3, 0.3), (-0.5, 1.0))  # mean and sd while learning
@@ -171,7 +172,7 @@ def main() -> None:
     """The tables."""
     for strict in (False, True):
         scored = left_out(strict=strict)
-        print("all rows" if not strict else "at least 4 tokens per parameter, 1e18 FLOPs, loss below 5", end="\n\n")
+        print(ROWS[strict], end="\n\n")
         print(summary(scored).round(4).to_string(), end="\n\n")
         own = scored[scored["recipe"] == "default, learned elsewhere"]
         counts = own.pivot_table(index="source", columns="kappa", values="coverage", aggfunc=["size", "mean"])

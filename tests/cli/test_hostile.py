@@ -230,6 +230,8 @@ def test_a_fit_of_another_schema_is_refused(planner, tmp_path):
         (("--prior", "alpha"), "cannot be read"),
         (("--prior", "gamma=1+-0.1"), "no letter 'gamma'"),
         (("--fix", "alpha=x"), "cannot be read"),
+        (("--fix", "E=9"), "the floor E is at least 9"),
+        (("--bound", "E=9:10"), "the floor E is at least 9"),
         (("--fix", "alpha=-1"), "not a positive number"),
         (("--fix", "alpha=nan"), "cannot be read"),
         (("--tie", "alpha"), "is not LETTER=LETTER"),
@@ -352,3 +354,9 @@ def test_a_full_device_for_output_exits_three(tmp_path):
             )
         assert done.returncode == 3, done.stderr
         assert "Traceback" not in done.stderr
+
+
+def test_a_table_given_for_a_fit_is_told_apart(planner, tmp_path):
+    runs().to_csv(tmp_path / "runs.csv", index=False)
+    done = planner("predict", "runs.csv", "--params", "1B", "--tokens", "1T")
+    assert (done.code, "runs.csv: not a fit" in done.err) == (2, True)
