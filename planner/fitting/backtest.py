@@ -12,7 +12,7 @@ from planner.errors import InputError
 from planner.fitting.backtest_row import BacktestRow
 from planner.fitting.checks import require_identifiable
 from planner.fitting.estimate import estimate
-from planner.fitting.interval import uncertainty_of
+from planner.fitting.interval import Points, uncertainty_of
 from planner.fitting.recipe import Recipe
 from planner.laws.centre import Array
 from planner.laws.law import Law
@@ -47,7 +47,9 @@ def folds_of(sample: Sample, recipe: Recipe, *, level: float = 0.9) -> list[Fold
         fitted = estimate(training, recipe)
         known = uncertainty_of(training, fitted, recipe, seed=0, draws=FOLD_DRAWS)
         theta, centre = fitted.solution.theta, fitted.solution.centre
-        low, high = known.one_run(recipe.law, theta, *centre.coordinates(held_out.params, held_out.tokens), level)
+        low, high = known.one_run(
+            recipe.law, theta, Points.of(recipe.law, centre, held_out.params, held_out.tokens), level
+        )
         predicted, _ = fitted.predict(held_out.params, held_out.tokens)
         folds.append(Fold(held_out.flops / training.flops.max(), predicted - np.log(held_out.loss), low, high))
     return folds

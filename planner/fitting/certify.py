@@ -91,13 +91,13 @@ def certify(
     law = find_law(law) if isinstance(law, str) else law
     solution = solve(law, x, loss, objective=objective)
     params, tokens, y = checked(x, loss)
-    n, d = solution.centre.coordinates(params, tokens)
-    problem = Problem(law, n, d, y, np.ones((1, y.size)), solution.delta, Forms.none(law.lower.size))
+    x_ = law.inputs(solution.centre, params, tokens)
+    problem = Problem(law, x_, y, np.ones((1, y.size)), solution.delta, Forms.none(law.lower.size))
     end = descend(problem.at, random_starts(law, y, RANDOM_STARTS, seed), Box(law.lower, law.upper), limit=300)
     reached = int((end.value <= solution.value * (1 + AGREEMENT) + 1e-24).sum())
     profile = bound = None
     if law is Chinchilla:
-        relative = Relative(n, d, np.exp(y), solution.delta)
+        relative = Relative(x_[0], x_[1], np.exp(y), solution.delta)
         profile = profiled(relative)
         at = (float(profile.minima[0, 0]), float(profile.minima[0, 1]))
         bound = branch_and_bound(relative, at, EXPONENTS, tolerance=tolerance, limit=cell_limit)

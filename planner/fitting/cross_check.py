@@ -10,7 +10,7 @@ import numpy as np
 from scipy.optimize import brentq
 
 from planner.fitting.estimate import estimate, t_quantile
-from planner.fitting.interval import normal_draws, uncertainty_of
+from planner.fitting.interval import Points, normal_draws, uncertainty_of
 from planner.fitting.objective import AdaptiveHuber, Huber, penalty
 from planner.fitting.recipe import Recipe, Spread
 from planner.fitting.solve import solve
@@ -52,9 +52,9 @@ def _spread(name: str, sample: Sample, recipe: Recipe, params: float, tokens: fl
     fitted = estimate(sample, recipe)
     known = uncertainty_of(sample, fitted, recipe, seed=seed, draws=RESAMPLES)
     theta, centre = fitted.solution.theta, fitted.solution.centre
-    at = centre.coordinates(np.array([params]), np.array([tokens]))
-    low, high = known.mean(recipe.law, theta, *at, level)
-    f = float(recipe.law.gradient(theta, *at)[0][0, 0])
+    at = Points.of(recipe.law, centre, np.array([params]), np.array([tokens]))
+    low, high = known.mean(recipe.law, theta, at, level)
+    f = float(recipe.law.gradient(theta, at.x)[0][0, 0])
     return Road(name, *np.exp([f, f + low[0], f + high[0]]).tolist())
 
 
@@ -99,23 +99,23 @@ def _samples(sample: Sample, recipe: Recipe, params: float, tokens: float, level
     """
     fitted = estimate(sample, recipe)
     runs, whole, law = sample.at(fitted.kept), fitted.solution, recipe.law
-    n, d = whole.centre.coordinates(runs.params, runs.tokens)
+    x = law.inputs(whole.centre, runs.params, runs.tokens)
     wide = replace(fitted, covariance=WIDER**2 * fitted.covariance)
     theta = normal_draws(wide, law, PROPOSALS, seed)
     theta = theta[((theta > law.lower) & (theta < law.upper)).all(1)]
     objective = np.concatenate([
-        penalty(np.log(runs.loss) - law.gradient(part, n, d)[0], whole.delta).sum(1)
-        for part in np.array_split(theta, max(1, theta.shape[0] * n.size // 500_000))
+        penalty(np.log(runs.loss) - law.gradient(part, x)[0], whole.delta).sum(1)
+        for part in np.array_split(theta, max(1, theta.shape[0] * runs.loss.size // 500_000))
     ])  # fmt: skip
     off = (theta - whole.theta) @ np.linalg.pinv(wide.covariance, hermitian=True)
     distance = (off * (theta - whole.theta)).sum(1)
     proposed = -(fitted.df + theta.shape[1]) / 2 * np.log1p(distance / fitted.df)
     log_weight = -(objective - whole.value) / whole.scale**2 - proposed
     weight = np.exp(log_weight - log_weight.max())
-    at = whole.centre.coordinates(np.array([params]), np.array([tokens]))
-    predicted = law.gradient(theta, *at)[0][:, 0]
+    at = law.inputs(whole.centre, [params], [tokens])
+    predicted = law.gradient(theta, at)[0][:, 0]
     order = np.argsort(predicted)
     share = np.cumsum(weight[order]) / weight.sum()
     low, high = np.interp([(1 - level) / 2, (1 + level) / 2], share, predicted[order])
-    best = float(law.gradient(whole.theta, *at)[0][0, 0])
+    best = float(law.gradient(whole.theta, at)[0][0, 0])
     return Road("posterior samples", *np.exp([best, low, high]).tolist())

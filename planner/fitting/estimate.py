@@ -28,7 +28,7 @@ class Estimate:
     """The optimum, the covariance of theta `(p, p)`, the degrees of freedom, and which runs the window kept.
 
     `noise` is the sd of ln loss of one new run about the law, `drift` the sd that the law itself is allowed per nat of
-    compute beyond the largest run, whose centred ln params + ln tokens is `frontier`. `window_refused` says that the
+    compute beyond the largest run, whose ln params + ln tokens is `frontier`. `window_refused` says that the
     window would have left too few, so that it was not applied.
     """
 
@@ -43,10 +43,10 @@ class Estimate:
 
     def predict(self, params: Array, tokens: Array) -> tuple[Array, Array]:
         """ln loss at raw counts and its standard deviation (of the mean, noise left out), shapes `(m,)`."""
-        n, d = self.solution.centre.coordinates(params, tokens)
-        f, J = type(self.solution.law).gradient(self.solution.theta, n, d)
+        f, J = self.solution.gradient(params, tokens)
         variance = np.einsum("pm,pq,qm->m", J[0], self.covariance, J[0])
-        return f[0], np.hypot(np.sqrt(variance), self.drift * np.maximum(n + d - self.frontier, 0))
+        beyond = np.maximum(np.log(params) + np.log(tokens) - self.frontier, 0)
+        return f[0], np.hypot(np.sqrt(variance), self.drift * beyond)
 
 
 def in_window(flops: Array, window: float | None) -> NDArray[np.bool_]:
@@ -81,8 +81,8 @@ def estimate(sample: Sample, recipe: Recipe) -> Estimate:
             else _normal(solution, runs, affine, said)
         )
         df, noise, drift = max(runs.loss.size - affine.matrix.shape[1], SMALLEST_DF), solution.scale, 0.0
-    n, d = solution.centre.coordinates(runs.params, runs.tokens)
-    return Estimate(solution, covariance, df, noise, drift, float((n + d).max()), kept, refused)
+    frontier = float((np.log(runs.params) + np.log(runs.tokens)).max())
+    return Estimate(solution, covariance, df, noise, drift, frontier, kept, refused)
 
 
 def _one_run(solution: Solution, runs: Sample, error: ModelError) -> float:
@@ -90,10 +90,9 @@ def _one_run(solution: Solution, runs: Sample, error: ModelError) -> float:
 
     The residual scale is robust and of configurations' means: it leaves out stragglers, and what replicates average.
     """
-    n, d = solution.centre.coordinates(runs.params, runs.tokens)
-    residual = np.log(runs.loss) - type(solution.law).gradient(solution.theta, n, d)[0][0]
+    residual = np.log(runs.loss) - solution.gradient(runs.params, runs.tokens)[0][0]
     told = information_of(runs)
-    worth = error.faded(n + d) * (1.0 if told is None else told)
+    worth = error.faded(np.log(runs.params) + np.log(runs.tokens)) * (1.0 if told is None else told)
     far = float(np.quantile(np.abs(residual), HELD, weights=worth, method="inverted_cdf"))
     used = int((worth > 0).sum())
     spent = math.sqrt(used / max(used - solution.theta.size, 1))
@@ -110,8 +109,7 @@ def information_of(runs: Sample) -> Array | None:
 
 def _normal(solution: Solution, runs: Sample, affine: Affine, said: Constraints) -> Array:
     """Inverse of the robust objective's curvature over the residual variance, with what the user believes."""
-    n, d = solution.centre.coordinates(runs.params, runs.tokens)
-    f, J = type(solution.law).gradient(solution.theta, n, d)
+    f, J = solution.gradient(runs.params, runs.tokens)
     precision = information_of(runs)
     told = np.ones(runs.loss.size) if precision is None else precision
     quiet = 1.0 if runs.noise is None else np.median(runs.noise) / runs.noise

@@ -67,13 +67,13 @@ class Fitted(NamedTuple):
     @property
     def logs(self) -> tuple[Array, Array]:
         """Centred ln params and ln tokens of the kept runs."""
-        return self.estimate.solution.centre.coordinates(self.kept.params, self.kept.tokens)
+        n, d = np.log(self.kept.params), np.log(self.kept.tokens)
+        return n - n.mean(), d - d.mean()
 
     @property
     def jacobian(self) -> Array:
         """Derivative of ln loss in theta `(p, n_runs)`."""
-        law = type(self.estimate.solution.law)
-        return np.asarray(law.gradient(self.estimate.solution.theta, *self.logs)[1][0])
+        return np.asarray(self.estimate.solution.gradient(self.kept.params, self.kept.tokens)[1][0])
 
     @property
     def further(self) -> tuple[Array, Array]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from scipy.special import ndtri
@@ -10,11 +11,23 @@ from scipy.special import ndtri
 from planner.fitting.estimate import Estimate, t_quantile
 from planner.fitting.recipe import Recipe, Spread
 from planner.fitting.solve import bootstrap
-from planner.laws.centre import Array
+from planner.laws.centre import Array, Centre
 from planner.laws.law import Law
 from planner.runs.sample import Sample
 
 DRAWS = 500
+
+
+class Points(NamedTuple):
+    """Where a law is asked: its inputs `(v, m)`, and ln params + ln tokens `(m,)`."""
+
+    x: Array
+    log_compute: Array
+
+    @classmethod
+    def of(cls, law: type[Law], centre: Centre, params: Array, tokens: Array) -> Points:
+        """Points from raw counts `(m,)`."""
+        return cls(law.inputs(centre, params, tokens), np.log(params) + np.log(tokens))
 
 
 @dataclass(frozen=True)
@@ -24,7 +37,7 @@ class Uncertainty:
     `covariance` `(p, p)` of theta at the optimum; `draws` `(K, p)` of theta: refits, or t draws with that covariance;
     `scale` the robust sd of ln loss between runs with `df` degrees of freedom, `noise` that of one new run (its tails
     counted); `drift` the sd that the law itself is
-    allowed per nat of compute beyond the largest run, whose centred ln params + ln tokens is `frontier`.
+    allowed per nat of compute beyond the largest run, whose ln params + ln tokens is `frontier`.
     The case bootstrap reads intervals off its draws, the other kinds off the covariance; their draws serve what is not
     linear in theta.
     """
@@ -38,18 +51,18 @@ class Uncertainty:
     drift: float
     frontier: float
 
-    def mean(self, law: type[Law], theta: Array, n: Array, d: Array, level: float) -> tuple[Array, Array]:
-        """Deviations (low <= 0, high >= 0) of ln loss at centred points `(m,)`: a `level` interval of the mean."""
-        f, J = law.gradient(theta, n, d)
+    def mean(self, law: type[Law], theta: Array, at: Points, level: float) -> tuple[Array, Array]:
+        """Deviations (low <= 0, high >= 0) of ln loss at points `(m,)`: a `level` interval of the mean."""
+        f, J = law.gradient(theta, at.x)
         if self.spread is Spread.BOOTSTRAP:
-            return self.quantiles(law.gradient(self.draws, n, d)[0] - f[0], level)
+            return self.quantiles(law.gradient(self.draws, at.x)[0] - f[0], level)
         sd = np.sqrt(np.einsum("pm,pq,qm->m", J[0], self.covariance, J[0]))
-        half = t_quantile(level, self.df) * np.hypot(sd, self.drift * np.maximum(n + d - self.frontier, 0))
+        half = t_quantile(level, self.df) * np.hypot(sd, self.drift * np.maximum(at.log_compute - self.frontier, 0))
         return -half, half
 
-    def one_run(self, law: type[Law], theta: Array, n: Array, d: Array, level: float) -> tuple[Array, Array]:
+    def one_run(self, law: type[Law], theta: Array, at: Points, level: float) -> tuple[Array, Array]:
         """The same for one new run: the noise between runs added in quadrature."""
-        low, high = self.mean(law, theta, n, d, level)
+        low, high = self.mean(law, theta, at, level)
         noise = t_quantile(level, self.df) * self.noise
         return -np.hypot(low, noise), np.hypot(high, noise)
 

@@ -103,8 +103,7 @@ def _members(law: type[Law], groups: Mapping[str, Group], shared: tuple[str, ...
                 "add runs, leave the group out, or share more letters",
             )
         centre = Centre.of(N, D)
-        n, d = centre.coordinates(N, D)
-        problem = Problem(law, n, d, y, np.ones((1, y.size)), np.inf, Forms.none(p))
+        problem = Problem(law, law.inputs(centre, N, D), y, np.ones((1, y.size)), np.inf, Forms.none(p))
         members.append(_Member(name, problem, centre, _affine(law, centre, shared, columns, common + own * place)))
         runs += y.size
     if runs < columns:
@@ -149,7 +148,7 @@ def _starts(members: Sequence[_Member], objective: Objective) -> Array:
     for one in members:
         theta = searched(one.problem, Affine.free(law), objective, None)
         theta = theta[np.minimum(np.arange(3), len(theta) - 1)]
-        expansion = law.expand(theta, one.problem.n, one.problem.d)
+        expansion = law.expand(theta, one.problem.x)
         ones, T = np.ones_like(expansion.f), one.affine.matrix
         M = expansion.hessian(ones, np.zeros_like(ones)) + 1e-6 * np.eye(len(T))
         information += T.T @ M @ T

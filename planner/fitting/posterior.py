@@ -47,18 +47,18 @@ def posterior(
     inverse-chi-squared prior, so that few runs that happen to agree are not believed to be exact.
     """
     centre = Centre.of(data.params, data.tokens)
-    n, d = centre.coordinates(data.params, data.tokens)
-    weight = data.weight * error.faded(n + d)
-    temper = min(1.0, error.configurations / n.size)
+    x = law.inputs(centre, data.params, data.tokens)
+    weight = data.weight * error.faded(np.log(data.params) + np.log(data.tokens))
+    temper = min(1.0, error.configurations / weight.size)
     constraints = constraints or Constraints()
     forms = _forms(law, centre, prior, constraints)
-    problem = Problem(law, n, d, np.log(data.loss), weight[None], math.inf, forms)
+    problem = Problem(law, x, np.log(data.loss), weight[None], math.inf, forms)
     affine = constrained(
         law, centre, fixed=constraints.fixed, tied=constraints.tied, bounds=constraints.bounds, also=constraints.priors
     )
     starts = searched(problem, affine, AdaptiveHuber(), prior)
     root = np.sqrt(weight)
-    spent = float(min(affine.box.lower.size, n.size - 2))
+    spent = float(min(affine.box.lower.size, weight.size - 2))
     scale = min(_scale(residual * root, spent, error) for residual in problem.residual(affine.theta(starts)))
     for _ in range(ROUNDS):
         used = scale
@@ -68,7 +68,7 @@ def posterior(
         best = int(np.argmin(end.value))
         theta, starts = affine.theta(end.theta[best : best + 1])[0], end.theta
         residual = problem.residual(theta[None])[0]
-        J = law.gradient(theta, n, d)[1][0]
+        J = law.gradient(theta, x)[1][0]
         curved = weight * majorising_weight(residual, TUNING * used) * temper / used**2
         information = np.einsum("pm,m,qm->pq", J, curved, J)
         covariance = affine.covariance(information + forms.rows.T @ (forms.sd[:, None] ** -2 * forms.rows))
@@ -81,7 +81,7 @@ def posterior(
         delta=problem.delta, scale=scale, prior_scale=used, iterations=end.iterations,
         converged=bool(end.converged[best]), affine=affine,
     )  # fmt: skip
-    df = min(n.size, error.configurations) - spent + error.noise_runs
+    df = min(weight.size, error.configurations) - spent + error.noise_runs
     return Posterior(solution, np.asarray(covariance), max(df, SMALLEST_DF), problem, affine)
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from planner.errors import InputError
 from planner.fitting.fit import Fit
+from planner.fitting.interval import Points
 from planner.laws.centre import Array
 
 LEAST, MOST = 1.0, 1e30  # params or tokens that anybody could mean
@@ -40,11 +41,11 @@ def predict(fit: Fit, *, params: float, tokens: float) -> Prediction:
             raise InputError(
                 f"{name} = {value:g} is not between {LEAST:g} and {MOST:g}", "give a plain count: 37B, 14.8T"
             )
-    n, d = fit.centre.coordinates(np.array([params]), np.array([tokens]))
     law = type(fit.law)
-    loss = math.exp(float(law.gradient(fit.theta, n, d)[0][0, 0]))
-    mean = fit.uncertainty.mean(law, fit.theta, n, d, fit.level)
-    run = fit.uncertainty.one_run(law, fit.theta, n, d, fit.level)
+    at = Points.of(law, fit.centre, np.array([params]), np.array([tokens]))
+    loss = math.exp(float(law.gradient(fit.theta, at.x)[0][0, 0]))
+    mean = fit.uncertainty.mean(law, fit.theta, at, fit.level)
+    run = fit.uncertainty.one_run(law, fit.theta, at, fit.level)
     supported, reason = support(fit, params, tokens)
     return Prediction(
         params=params,
@@ -65,10 +66,10 @@ def predict_curve(fit: Fit, params: Array, tokens: Array, *, one_run: bool = Fal
     For drawing: no support is judged.
     """
     law = type(fit.law)
-    n, d = fit.centre.coordinates(params, tokens)
-    loss = np.exp(law.gradient(fit.theta, n, d)[0][0])
+    at = Points.of(law, fit.centre, params, tokens)
+    loss = np.exp(law.gradient(fit.theta, at.x)[0][0])
     interval = fit.uncertainty.one_run if one_run else fit.uncertainty.mean
-    low, high = interval(law, fit.theta, n, d, fit.level)
+    low, high = interval(law, fit.theta, at, fit.level)
     return loss, loss * np.exp(low), loss * np.exp(high)
 
 

@@ -35,13 +35,12 @@ class Forms(NamedTuple):
 class Problem:
     """One law's runs and what weighs them.
 
-    Centred logs `(m,)`; ln loss `(m,)` and weight `(1, m)` for all fits alike, or `(S, m)`; Huber delta; prior forms,
+    The law's inputs `(v, m)`; ln loss `(m,)` and weight `(1, m)` for all fits alike, or `(S, m)`; Huber delta; prior forms,
     weighed against the squared noise `scale`; `noise` says which residuals are wider or correlated, if any.
     """
 
     law: type[Law]
-    n: Array
-    d: Array
+    x: Array
     log_loss: Array
     weight: Array
     delta: float
@@ -51,13 +50,13 @@ class Problem:
 
     def residual(self, theta: Array) -> Array:
         """Whitened residuals `(S, m)` at thetas `(S, p)`."""
-        raw = self.log_loss - self.law.expand(theta, self.n, self.d).f
+        raw = self.log_loss - self.law.expand(theta, self.x).f
         return raw if self.noise is None else self.noise.whiten(raw)
 
     def at(self, theta: Array, rows: Rows, newton: bool) -> Local:
         """Sum over runs of weight x penalty + scale^2 x (priors' squared deviations) / 2, and its derivatives."""
         weight = _of(self.weight, rows)
-        expansion = self.law.expand(theta, self.n, self.d)
+        expansion = self.law.expand(theta, self.x)
         raw = _of(self.log_loss, rows) - expansion.f
         residual = raw if self.noise is None else self.noise.whiten(raw)
         size = np.abs(residual)

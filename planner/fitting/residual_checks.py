@@ -45,8 +45,7 @@ def _told(fitted: Fitted, run: int) -> str:
 def influence(fitted: Fitted) -> Array:
     """Change of ln loss forecast at ten times the compute for having each run in the fit `(n_runs,)`."""
     solution, J = fitted.estimate.solution, fitted.jacobian
-    law = type(solution.law)
-    g = law.gradient(solution.theta, *solution.centre.coordinates(*fitted.further))[1][0, :, 0]
+    g = solution.gradient(*fitted.further)[1][0, :, 0]
     weight = majorising_weight(fitted.residual, solution.delta)
     bread = np.linalg.pinv(np.einsum("pm,m,qm->pq", J, weight, J), hermitian=True, rcond=1e-12)
     return np.asarray(g @ bread @ J * np.clip(fitted.residual, -solution.delta, solution.delta))

@@ -19,8 +19,7 @@ def sandwich(solution: Solution, runs: Sample) -> Array:
     one run) have their scores added first (Liang, Zeger 1986).
     """
     T = (solution.affine or Affine.free(type(solution.law))).matrix
-    n, d = solution.centre.coordinates(runs.params, runs.tokens)
-    f, jacobian = type(solution.law).gradient(solution.theta, n, d)
+    f, jacobian = solution.gradient(runs.params, runs.tokens)
     quiet = 1.0 if runs.noise is None else np.median(runs.noise) / runs.noise
     weight = np.ones(runs.loss.size) if runs.weight is None else runs.weight
     J, residual = T.T @ jacobian[0] * quiet, (np.log(runs.loss) - f[0]) * quiet

@@ -20,7 +20,7 @@ from planner.laws import find_law
 from planner.laws.centre import Centre
 from planner.runs.columns import Count
 
-SCHEMA = 3
+SCHEMA = 4
 
 
 def fit_summary(fit: Fit) -> dict[str, Any]:
@@ -109,7 +109,7 @@ def _fit(record: dict[str, Any]) -> Fit:
     theta = np.array(record["theta"], float)
     if theta.shape != law.lower.shape or not ((theta >= law.lower) & (theta <= law.upper)).all():
         raise ValueError(f"theta is none of the {law.name} law")
-    centre = Centre(float(record["centre"]["log_params"]), float(record["centre"]["log_tokens"]))
+    centre = Centre(tuple(map(float, record["centre"]["logs"])))
     objective, reach = record["objective"], record["reach"]
     return Fit(
         law=law.from_theta(theta, centre),

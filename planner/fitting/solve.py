@@ -48,6 +48,11 @@ class Solution:
     converged: bool
     affine: Affine | None = None
 
+    def gradient(self, *columns: ArrayLike) -> tuple[Array, Array]:
+        """Predicted ln loss `(1, m)` and its derivative in theta `(1, p, m)` at raw columns `(m,)`, one per variable."""
+        law = type(self.law)
+        return law.gradient(self.theta, law.inputs(self.centre, *columns))
+
 
 def solve(
     law: type[Law] | str,
@@ -138,11 +143,11 @@ def _posed(
     also = () if letter_prior is None else letter_prior.letters
     affine = constrained(law, centre, fixed=said.fixed, tied=said.tied, bounds=said.bounds, also=also)
     enough(law, affine, int((weight > 0).sum()))
-    n, d = centre.coordinates(params, tokens)
     forms = Forms.none(law.lower.size) if prior is None else Forms(np.diag(np.isfinite(prior.sd) * 1.0), *prior)
     if letter_prior is not None:
         forms = forms.joined(letter_prior.forms(law, centre))
-    return Problem(law, n, d, y, weight[None], np.inf, forms, noise=noise), affine, centre
+    x_ = law.inputs(centre, params, tokens)
+    return Problem(law, x_, y, weight[None], np.inf, forms, noise=noise), affine, centre
 
 
 def searched(problem: Problem, affine: Affine, objective: Objective, prior: Prior | None) -> Array:
@@ -152,14 +157,14 @@ def searched(problem: Problem, affine: Affine, objective: Objective, prior: Prio
         used = np.sort(np.random.default_rng(0).choice(used, SUBSAMPLE, replace=False))
         few = replace(
             problem,
-            n=problem.n[used],
-            d=problem.d[used],
+            x=problem.x[:, used],
             log_loss=problem.log_loss[used],
             weight=problem.weight[:, used],
             noise=None,
         )
         return _rounds(few, affine, objective, searched(few, affine, objective, prior))[0].theta[:1]
-    n, d, y = problem.n[used], problem.d[used], problem.log_loss[used]
+    n, d = problem.x[:, used]
+    y = problem.log_loss[used]
     alphas, betas = (_exponents(law, affine, letter) for letter in ("alpha", "beta"))
     additive = additive_starts(n, d, np.exp(y), problem.weight[0, used], alphas=alphas, betas=betas)
     thetas = law.starts(additive[None])[0]
@@ -170,7 +175,7 @@ def searched(problem: Problem, affine: Affine, objective: Objective, prior: Prio
 
 def projected(problem: Problem, affine: Affine, thetas: Array) -> Array:
     """Free coordinates nearest to thetas, in the metric of least squares."""
-    expansion = problem.law.expand(thetas, problem.n, problem.d)
+    expansion = problem.law.expand(thetas, problem.x)
     ones = np.broadcast_to(problem.weight, expansion.f.shape)
     return affine.nearest(thetas, expansion.hessian(ones, np.zeros_like(ones)))
 

@@ -30,6 +30,7 @@ class Chinchilla:
     name: ClassVar[str] = "chinchilla"
     formula: ClassVar[str] = "L = E + A/N^alpha + B/D^beta"
     source: ClassVar[str] = "Hoffmann et al. 2022, arXiv 2203.15556, eq. 2"
+    variables: ClassVar[tuple[str, ...]] = ("params", "tokens")
     theta_names: ClassVar[tuple[str, ...]] = ("ln E", "ln A at centre", "ln B at centre", "alpha", "beta")
     letters: ClassVar[tuple[str, ...]] = ("E", "A", "B", "alpha", "beta")
     lower: ClassVar[Array] = np.array([-8.0, -16.0, -16.0, 1e-3, 1e-3])
@@ -59,16 +60,21 @@ class Chinchilla:
 
     def theta(self, centre: Centre) -> Array:
         """ln E, the logs of both terms at the centre, alpha, beta."""
-        a = np.log(self.A) - self.alpha * centre.log_params
-        b = np.log(self.B) - self.beta * centre.log_tokens
+        a = np.log(self.A) - self.alpha * centre.logs[0]
+        b = np.log(self.B) - self.beta * centre.logs[1]
         return np.array([np.log(self.E), a, b, self.alpha, self.beta])
 
     @classmethod
     def from_theta(cls, theta: Array, centre: Centre) -> Self:
         """The law with these centred coordinates."""
         e, a, b, alpha, beta = (float(value) for value in theta)
-        A = np.exp(a + alpha * centre.log_params)
-        return cls(float(np.exp(e)), float(A), float(np.exp(b + beta * centre.log_tokens)), alpha, beta)
+        A = np.exp(a + alpha * centre.logs[0])
+        return cls(float(np.exp(e)), float(A), float(np.exp(b + beta * centre.logs[1])), alpha, beta)
+
+    @classmethod
+    def inputs(cls, centre: Centre, *columns: ArrayLike) -> Array:
+        """Centred ln params and ln tokens."""
+        return centre.coordinates(*columns)
 
     @classmethod
     def letter_forms(cls, centre: Centre) -> Array:
@@ -76,20 +82,20 @@ class Chinchilla:
         return amplitude_forms(5, centre)
 
     @classmethod
-    def expand(cls, theta: Array, n: Array, d: Array) -> Shares:
+    def expand(cls, theta: Array, x: Array) -> Shares:
         """ln L = logsumexp(e, a - alpha n, b - beta d) and its sums."""
-        return Shares.of(rows(theta), n, d)
+        return Shares.of(rows(theta), *x)
 
     @classmethod
-    def gradient(cls, theta: Array, n: Array, d: Array) -> tuple[Array, Array]:
+    def gradient(cls, theta: Array, x: Array) -> tuple[Array, Array]:
         """ln L = logsumexp(e, a - alpha n, b - beta d); its derivative has the terms' shares as factors."""
-        at = cls.expand(theta, n, d)
+        at = cls.expand(theta, x)
         return at.f, at.jacobian()
 
     @classmethod
-    def curvature(cls, theta: Array, n: Array, d: Array, weight: Array) -> Array:
+    def curvature(cls, theta: Array, x: Array, weight: Array) -> Array:
         """Z' (diag p - p p') Z summed over runs, p the shares of the three terms, Z their logs' derivatives."""
-        at = cls.expand(theta, n, d)
+        at = cls.expand(theta, x)
         return -at.hessian(np.zeros(at.f.shape), np.broadcast_to(weight, at.f.shape))
 
     @classmethod

@@ -33,6 +33,7 @@ class Coupled:
     name: ClassVar[str] = "coupled"
     formula: ClassVar[str] = "L = E + ((A/N^alpha)^(1/k) + (B/D^beta)^(1/k))^k"
     source: ClassVar[str] = "this project; additive case: arXiv 2203.15556, eq. 2"
+    variables: ClassVar[tuple[str, ...]] = ("params", "tokens")
     theta_names: ClassVar[tuple[str, ...]] = ("ln E", "ln A at centre", "ln B at centre", "alpha", "beta", "ln k")
     letters: ClassVar[tuple[str, ...]] = ("E", "A", "B", "alpha", "beta", "k")
     lower: ClassVar[Array] = np.array([-8.0, -16.0, -16.0, 1e-3, 1e-3, -3.0])
@@ -41,8 +42,8 @@ class Coupled:
 
     def __call__(self, params: ArrayLike, tokens: ArrayLike) -> Array:
         """Loss at raw counts."""
-        log_a = np.log(self.A) - self.alpha * np.log(np.asarray(params, float))
-        log_b = np.log(self.B) - self.beta * np.log(np.asarray(tokens, float))
+        n, d = np.log(np.asarray(params, float)), np.log(np.asarray(tokens, float))
+        log_a, log_b = np.log(self.A) - self.alpha * n, np.log(self.B) - self.beta * d
         return np.asarray(self.E + np.exp(self.k * np.logaddexp(log_a / self.k, log_b / self.k)))
 
     def optimum(self, flops: float) -> Optimum:
@@ -54,16 +55,21 @@ class Coupled:
 
     def theta(self, centre: Centre) -> Array:
         """ln E, the logs of both terms at the centre, alpha, beta, ln k."""
-        a = np.log(self.A) - self.alpha * centre.log_params
-        b = np.log(self.B) - self.beta * centre.log_tokens
+        a = np.log(self.A) - self.alpha * centre.logs[0]
+        b = np.log(self.B) - self.beta * centre.logs[1]
         return np.array([np.log(self.E), a, b, self.alpha, self.beta, np.log(self.k)])
 
     @classmethod
     def from_theta(cls, theta: Array, centre: Centre) -> Self:
         """The law with these centred coordinates."""
         e, a, b, alpha, beta, log_k = (float(value) for value in theta)
-        A, B = np.exp(a + alpha * centre.log_params), np.exp(b + beta * centre.log_tokens)
+        A, B = np.exp(a + alpha * centre.logs[0]), np.exp(b + beta * centre.logs[1])
         return cls(float(np.exp(e)), float(A), float(B), alpha, beta, float(np.exp(log_k)))
+
+    @classmethod
+    def inputs(cls, centre: Centre, *columns: ArrayLike) -> Array:
+        """Centred ln params and ln tokens."""
+        return centre.coordinates(*columns)
 
     @classmethod
     def letter_forms(cls, centre: Centre) -> Array:
@@ -71,20 +77,20 @@ class Coupled:
         return amplitude_forms(6, centre)
 
     @classmethod
-    def expand(cls, theta: Array, n: Array, d: Array) -> CoupledExpansion:
+    def expand(cls, theta: Array, x: Array) -> CoupledExpansion:
         """ln L = logaddexp(e, g), g = k logaddexp(ln a / k, ln b / k), and its sums."""
-        return CoupledExpansion.of(rows(theta), n, d)
+        return CoupledExpansion.of(rows(theta), *x)
 
     @classmethod
-    def gradient(cls, theta: Array, n: Array, d: Array) -> tuple[Array, Array]:
+    def gradient(cls, theta: Array, x: Array) -> tuple[Array, Array]:
         """ln L = logaddexp(e, g), g = k logaddexp(ln a / k, ln b / k)."""
-        at = cls.expand(theta, n, d)
+        at = cls.expand(theta, x)
         return at.f, at.jacobian()
 
     @classmethod
-    def curvature(cls, theta: Array, n: Array, d: Array, weight: Array) -> Array:
+    def curvature(cls, theta: Array, x: Array, weight: Array) -> Array:
         """share (1 - share) (g' - e')(g' - e')' + share g'', summed over runs."""
-        at = cls.expand(theta, n, d)
+        at = cls.expand(theta, x)
         return -at.hessian(np.zeros(at.f.shape), np.broadcast_to(weight, at.f.shape))
 
     @classmethod

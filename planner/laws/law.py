@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, NamedTuple, Protocol, Self
+from typing import Any, ClassVar, NamedTuple, Protocol, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -60,23 +60,25 @@ class Expansion(Protocol):
 
 
 class Law(Protocol):
-    """A law of loss (nats per token) in params and tokens, as a frozen value of its paper's letters.
+    """A law of loss (nats per token) in its `variables`, as a frozen value of its paper's letters.
 
-    `theta`, shape `(p,)` or `(S, p)` for S problems at once, holds the same law in centred log coordinates; there the
-    methods below take `n`, `d` of shape `(m,)` or `(S, m)` and return predicted ln loss `f` of shape `(S, m)`.
+    `theta`, shape `(p,)` or `(S, p)` for S problems at once, holds the same law in the coordinates it is fitted in; there
+    the methods below take `x`, shape `(v, m)`, what `inputs` makes of the runs' columns, and return predicted ln loss `f`
+    of shape `(S, m)`.
     """
 
     name: ClassVar[str]
     formula: ClassVar[str]
     source: ClassVar[str]
+    variables: ClassVar[tuple[str, ...]]
     theta_names: ClassVar[tuple[str, ...]]
     letters: ClassVar[tuple[str, ...]]
     lower: ClassVar[Array]
     upper: ClassVar[Array]
     published: ClassVar[tuple[Published, ...]]
 
-    def __call__(self, params: ArrayLike, tokens: ArrayLike) -> Array:
-        """Loss at raw counts."""
+    def __call__(self, *columns: Any, **named: Any) -> Array:  # noqa: ANN401 - each law names its own
+        """Loss at raw values, one column per variable."""
         ...
 
     def optimum(self, flops: float) -> Optimum:
@@ -93,22 +95,27 @@ class Law(Protocol):
         ...
 
     @classmethod
+    def inputs(cls, centre: Centre, *columns: ArrayLike) -> Array:
+        """What the methods below take, `(v, m)`, from raw columns `(m,)`, one per variable."""
+        ...
+
+    @classmethod
     def letter_forms(cls, centre: Centre) -> Array:
         """Rows `(p, p)` that take theta to the letters: alpha, beta themselves, the logs of the others."""
         ...
 
     @classmethod
-    def expand(cls, theta: Array, n: Array, d: Array) -> Expansion:
-        """What a Newton step needs at thetas `(S, p)` of runs `(m,)`."""
+    def expand(cls, theta: Array, x: Array) -> Expansion:
+        """What a Newton step needs at thetas `(S, p)`."""
         ...
 
     @classmethod
-    def gradient(cls, theta: Array, n: Array, d: Array) -> tuple[Array, Array]:
+    def gradient(cls, theta: Array, x: Array) -> tuple[Array, Array]:
         """Predicted ln loss `(S, m)` and its derivative in theta `(S, p, m)`."""
         ...
 
     @classmethod
-    def curvature(cls, theta: Array, n: Array, d: Array, weight: Array) -> Array:
+    def curvature(cls, theta: Array, x: Array, weight: Array) -> Array:
         """Sum over runs of weight x second derivative of ln loss in theta, shape `(S, p, p)`."""
         ...
 
@@ -126,7 +133,7 @@ class Law(Protocol):
 def amplitude_forms(p: int, centre: Centre) -> Array:
     """Letter forms of a theta that starts (ln E, a, b, alpha, beta): ln A = a + alpha x mean ln params, B likewise."""
     forms = np.eye(p)
-    forms[1, 3], forms[2, 4] = centre.log_params, centre.log_tokens
+    forms[1, 3], forms[2, 4] = centre.logs[0], centre.logs[1]
     return forms
 
 

@@ -59,10 +59,10 @@ def design_problem(
     params: Array, tokens: Array, cost: Array, *, target: tuple[float, float], budget: float
 ) -> DesignProblem:
     """The cells' derivatives of ln loss over draws of the prior, their noise and their model error."""
-    centre = Centre(float(np.log(1e9)), float(np.log(2e10)))
+    centre = Centre((float(np.log(1e9)), float(np.log(2e10))))
     draws = _draws()
-    J = Coupled.gradient(draws, *centre.coordinates(params, tokens))[1].transpose(2, 0, 1)  # (cells, draws, p)
-    goal = Coupled.gradient(draws, *centre.coordinates(np.array([target[0]]), np.array([target[1]])))[1][:, :, 0]
+    J = Coupled.gradient(draws, centre.coordinates(params, tokens))[1].transpose(2, 0, 1)  # (cells, draws, p)
+    goal = Coupled.gradient(draws, centre.coordinates([target[0]], [target[1]]))[1][:, :, 0]
     noise = seed_noise(params) ** 2
     floor = (MODEL_ERROR * np.log(target[0] * target[1] / (params * tokens))) ** 2
     return DesignProblem(J, goal, noise, floor, cost, budget)

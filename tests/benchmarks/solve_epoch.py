@@ -126,7 +126,7 @@ def random_ends(found: Solution, x: tuple[np.ndarray, np.ndarray], loss: np.ndar
     """The objectives `(30,)` that random starts reach, with the delta of `found`."""
     law, y = type(found.law), np.log(loss)
     problem = Problem(
-        law, *found.centre.coordinates(*x), y, np.ones((1, y.size)), found.delta, Forms.none(law.lower.size)
+        law, found.centre.coordinates(*x), y, np.ones((1, y.size)), found.delta, Forms.none(law.lower.size)
     )
     start = random_starts(law, y, RANDOM_STARTS, seed)
     return descend(problem.at, start, Box(law.lower, law.upper), limit=300).value
@@ -174,11 +174,11 @@ def refits(params: np.ndarray, tokens: np.ndarray, loss: np.ndarray) -> str:
         thetas = planner.bootstrap("chinchilla", (params, tokens), loss, objective=Huber(DELTA), resamples=RESAMPLES)
         times.append(time.perf_counter() - start)
     whole = planner.solve("chinchilla", (params, tokens), loss, objective=Huber(DELTA))
-    n, d = whole.centre.coordinates(params, tokens)
+    x = whole.centre.coordinates(params, tokens)
     draws = np.random.default_rng(0).multinomial(loss.size, np.full(loss.size, 1 / loss.size), RESAMPLES)
     worst = 0.0
     for theta, count in zip(thetas[:CHECKED_REFITS], draws, strict=False):
-        value = (count * penalty(np.log(loss) - Chinchilla.gradient(theta, n, d)[0][0], DELTA)).sum()
+        value = (count * penalty(np.log(loss) - Chinchilla.gradient(theta, x)[0][0], DELTA)).sum()
         cold = planner.solve("chinchilla", (params, tokens), loss, objective=Huber(DELTA), weight=count)
         worst = max(worst, value / cold.value - 1)
     return (

@@ -23,7 +23,7 @@ import pandas as pd
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from planner.fitting.estimate import estimate, t_quantile
-from planner.fitting.interval import uncertainty_of
+from planner.fitting.interval import Points, uncertainty_of
 from planner.fitting.objective import AdaptiveHuber, Huber
 from planner.fitting.recipe import Recipe, Spread, default_recipe
 from planner.laws import Chinchilla, Coupled
@@ -127,8 +127,8 @@ def in_world(job: tuple[str, str, int], sets: int) -> dict[str, float | str]:
         sample = drawn(world, seed)
         fitted = estimate(sample, recipe)
         known = uncertainty_of(sample, fitted, recipe, seed=seed, draws=400 if recipe_name in DEAR else 1)
-        at = fitted.solution.centre.coordinates(params, tokens)
-        low, high = known.mean(recipe.law, fitted.solution.theta, *at, LEVEL)
+        at = Points.of(recipe.law, fitted.solution.centre, params, tokens)
+        low, high = known.mean(recipe.law, fitted.solution.theta, at, LEVEL)
         error = float(fitted.predict(params, tokens)[0][0]) - actual
         rows.append((float(-high[0] <= error <= -low[0]), float(high[0] - low[0]), error))
     held, width, error = np.array(rows).T

@@ -20,11 +20,11 @@ def worst_gap(law, x, loss, objective, resamples, seed=0):
     """Largest relative excess of the refits' objective over tight cold refits, each from its own grid of starts."""
     thetas = bootstrap(law, x, loss, objective=objective, resamples=resamples, seed=seed)
     whole = solve(law, x, loss, objective=objective)
-    n, d = whole.centre.coordinates(*x)
+    inputs = law.inputs(whole.centre, *x)
     tight = Huber(whole.delta) if np.isfinite(whole.delta) else LeastSquares()
     worst = 0.0
     for theta, count in zip(thetas, draws_of(loss.size, resamples, seed), strict=True):
-        r = np.abs(np.log(loss) - law.gradient(theta, n, d)[0][0])
+        r = np.abs(np.log(loss) - law.gradient(theta, inputs)[0][0])
         rho = 0.5 * r**2 if np.isinf(whole.delta) else np.where(
             r <= whole.delta, r**2 / 2, whole.delta * (r - whole.delta / 2)
         )  # fmt: skip

@@ -11,7 +11,7 @@ from planner.fitting.backtest_row import BacktestRow
 from planner.fitting.checks import failed_from
 from planner.fitting.estimate import estimate, t_quantile
 from planner.fitting.fit import fit
-from planner.fitting.interval import uncertainty_of
+from planner.fitting.interval import Points, uncertainty_of
 from planner.fitting.predict import predict
 from planner.fitting.recipe import ModelError, choose_recipe, default_recipe
 from planner.runs.columns import Count
@@ -32,8 +32,8 @@ def test_a_default_interval_is_t_times_the_posterior_sd_and_the_drift():
     found = predict(made, params=1e10, tokens=1e12)
     fitted = estimate(runs(), default_recipe())
     sd = float(fitted.predict(np.array([1e10]), np.array([1e12]))[1][0])
-    n, d = fitted.solution.centre.coordinates(np.array([1e10]), np.array([1e12]))
-    J = default_recipe().law.gradient(fitted.solution.theta, n, d)[1]
+    x = fitted.solution.centre.coordinates(np.array([1e10]), np.array([1e12]))
+    J = default_recipe().law.gradient(fitted.solution.theta, x)[1]
     nats = np.log(6e22 / runs().flops.max())
     assert sd == pytest.approx(np.hypot(np.sqrt(J[0, :, 0] @ fitted.covariance @ J[0, :, 0]), fitted.drift * nats))
     half = t_quantile(0.9, fitted.df) * sd
@@ -47,9 +47,9 @@ def test_bootstrap_intervals_are_quantiles_of_refits():
     fitted = estimate(sample, recipe)
     known = uncertainty_of(sample, fitted, recipe, seed=0, draws=2000)
     assert known.drift == 0  # a textbook interval knows of no error but noise
-    n, d = fitted.solution.centre.coordinates(sample.params, sample.tokens)
-    drawn = recipe.law.gradient(known.draws, n, d)[0].std(0)
-    low, high = known.mean(recipe.law, fitted.solution.theta, n, d, 0.9)
+    at = Points.of(recipe.law, fitted.solution.centre, sample.params, sample.tokens)
+    drawn = recipe.law.gradient(known.draws, at.x)[0].std(0)
+    low, high = known.mean(recipe.law, fitted.solution.theta, at, 0.9)
     assert np.median((high - low) / (2 * 1.645 * drawn)) == pytest.approx(1, abs=0.1)
 
 
@@ -60,8 +60,8 @@ def test_normal_draws_have_the_estimates_covariance():
     np.testing.assert_allclose(known.draws.var(0), wanted, rtol=0.1)
 
 
-def _nine(known, law, theta, n, d, level):
-    return np.full(n.size, -9.0), np.full(n.size, 9.0)
+def _nine(known, law, theta, at, level):
+    return np.full(at.log_compute.size, -9.0), np.full(at.log_compute.size, 9.0)
 
 
 @pytest.mark.parametrize("textbook", [True, False])

@@ -23,8 +23,8 @@ def fitted(params, tokens, loss, error=MODEL_ERROR, prior: Prior | None = None):
 def spread(found, params=3e10, tokens=6e11) -> float:
     """sd of ln loss at a point, from the covariance of theta."""
     solution = found.solution
-    n, d = solution.centre.coordinates(np.array([params]), np.array([tokens]))
-    J = Coupled.gradient(solution.theta, n, d)[1][0, :, 0]
+    x = solution.centre.coordinates(np.array([params]), np.array([tokens]))
+    J = Coupled.gradient(solution.theta, x)[1][0, :, 0]
     return float(np.sqrt(J @ found.covariance @ J))
 
 
@@ -33,14 +33,14 @@ def test_the_mode_is_the_minimum_of_the_objective_as_stated(seed):
     runs = noisy(TRUTHS["coupled"], 0.004, seed)
     data, found = fitted(*runs)
     solution, prior = found.solution, Coupled.prior(np.log(runs[2]))
-    n, d = solution.centre.coordinates(data.params, data.tokens)
+    x = solution.centre.coordinates(data.params, data.tokens)
     weight = data.weight / (
         1 + (MODEL_ERROR.drift * np.log((data.params * data.tokens).max() / (data.params * data.tokens))) ** 2
     )
-    temper = min(1, MODEL_ERROR.configurations / n.size)
+    temper = min(1, MODEL_ERROR.configurations / weight.size)
 
     def objective(theta):
-        residual = np.log(data.loss) - Coupled.gradient(theta, n, d)[0][0]
+        residual = np.log(data.loss) - Coupled.gradient(theta, x)[0][0]
         likelihood = (
             temper * (weight * penalty(residual, TUNING * solution.prior_scale)).sum() / solution.prior_scale**2
         )

@@ -111,10 +111,10 @@ def test_least_squares_with_a_prior_minimises_the_sum_of_both_against_scipy():
     params, tokens, loss = noisy(TRUTHS["coupled"], 0.01, seed=1)
     prior = Coupled.prior(np.log(loss))
     found = solve(Coupled, (params, tokens), loss, objective=LeastSquares(), prior=prior)
-    n, d = found.centre.coordinates(params, tokens)
+    x = found.centre.coordinates(params, tokens)
 
     def posterior(theta):
-        residual = np.log(loss) - Coupled.gradient(theta, n, d)[0][0]
+        residual = np.log(loss) - Coupled.gradient(theta, x)[0][0]
         return (residual**2).sum() / found.prior_scale**2 / 2 + (((theta - prior.mean) / prior.sd) ** 2).sum() / 2
 
     rival = minimize(posterior, found.theta + 0.05, method="BFGS")

@@ -7,7 +7,7 @@ import pytest
 from truths import TRUTHS, noisy
 
 from planner.fitting.estimate import estimate
-from planner.fitting.interval import uncertainty_of
+from planner.fitting.interval import Points, uncertainty_of
 from planner.fitting.recipe import Spread, choose_recipe, default_recipe
 from planner.runs.columns import Count
 from planner.runs.sample import Sample
@@ -68,8 +68,8 @@ def test_copies_of_a_run_under_its_name_are_one_run(spread):
 def _width(sample, recipe) -> float:
     fitted = estimate(sample, recipe)
     known = uncertainty_of(sample, fitted, recipe, seed=0, draws=400)
-    at = fitted.solution.centre.coordinates(np.array([1e10]), np.array([2e11]))
-    low, high = known.mean(recipe.law, fitted.solution.theta, *at, 0.9)
+    at = Points.of(recipe.law, fitted.solution.centre, np.array([1e10]), np.array([2e11]))
+    low, high = known.mean(recipe.law, fitted.solution.theta, at, 0.9)
     return float(high[0] - low[0])
 
 

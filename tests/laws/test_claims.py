@@ -27,10 +27,10 @@ def test_the_gradient_agrees_with_differences(law):
     rng = np.random.default_rng(1)
     p = law.lower.size
     theta = np.array([[0.5, -1.0, -0.8, 0.3, 0.35, -0.6][:p]]) + 0.1 * rng.normal(size=(3, p))
-    n, d = rng.normal(size=(2, 12)) * 2
-    _, J = law.gradient(theta, n, d)
+    x = rng.normal(size=(2, 12)) * 2
+    _, J = law.gradient(theta, x)
     for i, step in enumerate(1e-6 * np.eye(p)):
-        numeric = (law.gradient(theta + step, n, d)[0] - law.gradient(theta - step, n, d)[0]) / 2e-6
+        numeric = (law.gradient(theta + step, x)[0] - law.gradient(theta - step, x)[0]) / 2e-6
         np.testing.assert_allclose(J[:, i], numeric, atol=1e-8)
 
 
@@ -39,11 +39,11 @@ def test_the_curvature_agrees_with_differences_of_the_gradient(law):
     rng = np.random.default_rng(2)
     p = law.lower.size
     theta = np.array([[0.5, -1.0, -0.8, 0.3, 0.35, -0.6][:p]]) + 0.1 * rng.normal(size=(3, p))
-    n, d = rng.normal(size=(2, 12)) * 2
+    x = rng.normal(size=(2, 12)) * 2
     weight = rng.normal(size=(3, 12))
-    H = law.curvature(theta, n, d, weight)
+    H = law.curvature(theta, x, weight)
     for i, step in enumerate(1e-6 * np.eye(p)):
-        change = (law.gradient(theta + step, n, d)[1] - law.gradient(theta - step, n, d)[1]) / 2e-6
+        change = (law.gradient(theta + step, x)[1] - law.gradient(theta - step, x)[1]) / 2e-6
         np.testing.assert_allclose(H[:, i], np.einsum("sm,spm->sp", weight, change), atol=1e-7)
 
 
@@ -94,7 +94,7 @@ def test_theta_and_law_are_two_ways_to_write_the_same(truth):
     theta = truth.theta(centre)
     again = type(truth).from_theta(theta, centre)
     assert vars(again) == pytest.approx(vars(truth))
-    f, _ = type(truth).gradient(theta, *centre.coordinates(params, tokens))
+    f, _ = type(truth).gradient(theta, centre.coordinates(params, tokens))
     np.testing.assert_allclose(f[0], np.log(truth(params, tokens)), rtol=1e-12)
 
 
