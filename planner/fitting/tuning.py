@@ -14,7 +14,10 @@ from planner.laws.centre import Array
 
 ROUNDS = 20  # of re-weighting against mistuned and broken runs
 SPARE = 5  # runs more than coefficients: with fewer the noise is a guess
-NEAR = 0.02  # of the cell's lowest loss (ln): beyond it the surface is no parabola
+NEAR = 0.04  # of the cell's lowest loss (ln): beyond it the surface is no cubic (tests/benchmarks/step_law.py)
+PASSES = 40  # of moving the centre to the optimum
+SETTLED = 1e-5  # nats of learning rate or batch: a pass that moves the optimum less ends the search
+LONGEST = 1.0  # nats that a pass may move it
 
 
 @dataclass(frozen=True)
@@ -47,34 +50,42 @@ class TunedSetting:
     scale: float
 
 
-def tune(runs: TuningRuns, *, params: float, tokens: float, level: float = 0.9) -> TunedSetting:
-    """The optimum at (params, tokens) by one quadratic surface for all cells.
+@dataclass(frozen=True)
+class _Surface:
+    """One surface for all cells, about its own optimum.
 
-    In each cell (params, tokens) ln loss is a parabola in ln lr and ln batch with common curvature; the optimum moves
-    as a power of params and tokens. With an intercept a cell this is linear least squares (Huber-weighted) in
-    (x^2, x, x n, x d, y^2, y, y n, y d, x y), x = ln lr, y = ln batch, n = ln params, d = ln tokens, all centred.
-    Only runs within 2 % of their cell's lowest loss count. Raises InputError when the surface has no minimum.
+    The optimum lies at `centre` `(2, 3)` times (1, n, d) plus what the first nine `coefficients` leave of it: none once
+    the fit has settled. `covariance` is of all coefficients.
+    """
+
+    centre: Array
+    coefficients: Array
+    covariance: Array
+    scale: float
+    df: int
+
+
+def tune(runs: TuningRuns, *, params: float, tokens: float, level: float = 0.9) -> TunedSetting:
+    """The optimum at (params, tokens) by one surface for all cells.
+
+    In each cell (params, tokens) ln loss is its lowest value plus one cubic, the same in all cells, of how far ln lr and
+    ln batch lie from the optimum (at the published optima it is lopsided: too high a rate costs more than too low a one);
+    the optimum moves as a power of params and tokens. Without the third-order terms where runs are few. Only runs
+    within 4 % of their cell's lowest loss count. Raises InputError when the surface has no minimum.
     """
     kept, cell = _near_optimum(runs)
     columns = [np.log(getattr(runs, name)[kept]) for name in ("params", "tokens", "lr_peak", "batch_tokens")]
-    centre = [float(column.mean()) for column in columns]
-    n, d, x, y = (column - middle for column, middle in zip(columns, centre, strict=True))
+    middles = [float(column.mean()) for column in columns]
+    n, d, x, y = (column - middle for column, middle in zip(columns, middles, strict=True))
     cells, index = np.unique(cell[kept], return_inverse=True)
-    surface = np.column_stack([x * x, x, x * n, x * d, y * y, y, y * n, y * d, x * y])
-    design = np.column_stack([surface, np.eye(cells.size)[index]])
-    if design.shape[0] < design.shape[1] + SPARE:
-        raise InputError(
-            f"{design.shape[0]} runs near their optimum are too few for {design.shape[1]} coefficients",
-            "widen the grid of learning rates and batches, or add seeds",
-        )
-    coefficients, covariance, scale = _huber_regression(design, np.log(runs.loss[kept]))
-    df = design.shape[0] - design.shape[1]
-    at = (math.log(params) - centre[0], math.log(tokens) - centre[1])
-    best, J = _optimum(coefficients[:9], at)
-    sd = np.sqrt(np.einsum("ip,pq,iq->i", J, covariance[:9, :9], J))
-    half = t_quantile(level, df) * sd
+    surface = _fit(n, d, x, y, np.eye(cells.size)[index], np.log(runs.loss[kept]))
+    at = (math.log(params) - middles[0], math.log(tokens) - middles[1])
+    left, J = _optimum(surface.coefficients[:9], at)
+    best = surface.centre @ np.array([1.0, *at]) + left
+    sd = np.sqrt(np.einsum("ip,pq,iq->i", J, surface.covariance[:9, :9], J))
+    half = t_quantile(level, surface.df) * sd
     with np.errstate(over="ignore"):  # what overflows is refused below
-        low, middle, high = (np.exp(best + shift + centre[2:]) for shift in (-half, 0.0, half))
+        low, middle, high = (np.exp(best + shift + middles[2:]) for shift in (-half, 0.0, half))
     if not np.isfinite([*low, *high]).all() or not (low > 0).all():
         raise InputError("learning rate and batch are not identified by these runs", "widen the grid, or add seeds")
     return TunedSetting(
@@ -85,14 +96,56 @@ def tune(runs: TuningRuns, *, params: float, tokens: float, level: float = 0.9) 
         batch_tokens=float(middle[1]),
         batch_interval=(float(low[1]), float(high[1])),
         level=level,
-        n_runs=design.shape[0],
+        n_runs=int(kept.sum()),
         n_cells=cells.size,
-        scale=scale,
+        scale=surface.scale,
     )
 
 
+def _fit(n: Array, d: Array, x: Array, y: Array, cells: Array, log_loss: Array) -> _Surface:
+    """The parabola; then, from its optimum, the cubic, if the runs suffice and it settles.
+
+    n, d, x, y `(m,)` are ln params, ln tokens, ln lr, ln batch, centred; `cells` `(m, n_cells)` says who is where.
+    """
+    parabola = _pass(n, d, x, y, cells, log_loss, np.zeros((2, 3)), cubic=False)
+    surface = parabola
+    for _ in range(PASSES if log_loss.size >= 13 + cells.shape[1] + SPARE else 0):
+        try:
+            move = _move(surface.coefficients)
+        except InputError:
+            break
+        surface = _pass(n, d, x, y, cells, log_loss, surface.centre + move, cubic=True)
+        if np.abs(move).max() < SETTLED:
+            return surface
+    return parabola
+
+
+def _pass(
+    n: Array, d: Array, x: Array, y: Array, cells: Array, log_loss: Array, centre: Array, *, cubic: bool
+) -> _Surface:
+    """Linear least squares (Huber-weighted) in u, v = x, y less the centre, and an intercept a cell."""
+    u, v = np.stack([x, y]) - centre @ np.stack([np.ones_like(n), n, d])
+    terms = [u * u, u, u * n, u * d, v * v, v, v * n, v * d, u * v]
+    terms += [u**3, u * u * v, u * v * v, v**3] if cubic else []
+    design = np.column_stack([*terms, cells])
+    df = design.shape[0] - design.shape[1]
+    if df < SPARE:
+        raise InputError(
+            f"{design.shape[0]} runs near their optimum are too few for {design.shape[1]} coefficients",
+            "widen the grid of learning rates and batches, or add seeds",
+        )
+    return _Surface(centre, *_huber_regression(design, log_loss), df)
+
+
+def _move(coefficients: Array) -> Array:
+    """How the optimum of the surface's second-order part moves with (1, n, d), `(2, 3)`, at most `LONGEST`."""
+    start = _optimum(coefficients[:9], (0.0, 0.0))[0]
+    along = [_optimum(coefficients[:9], at)[0] - start for at in ((1.0, 0.0), (0.0, 1.0))]
+    return np.clip(np.column_stack([start, *along]), -LONGEST, LONGEST)
+
+
 def _near_optimum(runs: TuningRuns) -> tuple[np.ndarray[tuple[int, ...], np.dtype[np.bool_]], Array]:
-    """Runs within 2 % of the second lowest loss of their cell (one lucky or broken run must not set the mark)."""
+    """Runs within 4 % of the second lowest loss of their cell (one lucky or broken run must not set the mark)."""
     cell = _levels(runs.params) * 1000 + _levels(runs.tokens)
     kept = np.zeros(cell.size, bool)
     for value in np.unique(cell):
