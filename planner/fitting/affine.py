@@ -14,7 +14,7 @@ from planner.fitting.problem import Forms
 from planner.laws.centre import Array, Centre
 from planner.laws.law import Law
 
-PLAIN = frozenset({"alpha", "beta"})  # every other letter is positive, and fitted by its logarithm
+PLAIN = frozenset({"alpha", "beta"})  # letters of which a user gives plain widths; of others relative ones
 
 
 @dataclass(frozen=True)
@@ -39,8 +39,8 @@ class LetterPrior:
             if not (math.isfinite(sd) and sd > 0):
                 raise InputError(f"the prior of {letter} has sd {sd}, not a positive number", "give a positive sd")
             rows.append(known[_index(law, letter)])
-            means.append(_to_form(letter, mean))
-            sds.append(sd)
+            means.append(_to_form(law, letter, mean))
+            sds.append(_width(law, letter, mean, sd))
         return Forms(np.array(rows).reshape(-1, known.shape[1]), np.array(means), np.array(sds))
 
 
@@ -121,7 +121,7 @@ def constrained(
             lower[i], upper[i] = -np.inf, np.inf
     for letter, (low, high) in bounds.items():
         i = _index(law, letter)
-        lower[i], upper[i] = _narrowed(letter, low, high, lower[i], upper[i])
+        lower[i], upper[i] = _narrowed(law, letter, (low, high), lower[i], upper[i])
     selection, constant = _selection(law, ties, fixed, bounds)
     box = Box(
         np.array([lower[column].max() for column in (selection > 0).T]),
@@ -141,14 +141,14 @@ def _selection(
     leader = list(range(p))
     for group in ties:
         letters = [law.letters[i] for i in group]
-        if len({letter in PLAIN for letter in letters}) > 1 or len(set(group)) < 2:
+        if len({_held(law, letter) for letter in letters}) > 1 or len(set(group)) < 2:
             raise InputError(f"letters {', '.join(letters)} cannot be tied", "tie two exponents, or two amplitudes")
         roots = {leader[i] for i in group}
         leader = [min(roots) if root in roots else root for root in leader]
     constant = np.zeros(p)
     known: dict[int, float] = {}
     for letter, value in fixed.items():
-        i, form = _index(law, letter), _to_form(letter, value)
+        i, form = _index(law, letter), _to_form(law, letter, value)
         if letter in bounds and not bounds[letter][0] <= value <= bounds[letter][1]:
             raise InputError(
                 f"{letter} = {value:g} is fixed outside its bounds {bounds[letter]}", "drop one of the two"
@@ -167,14 +167,22 @@ def _selection(
     return selection, constant
 
 
-def _narrowed(letter: str, low: float, high: float, lower: float, upper: float) -> tuple[float, float]:
-    if math.isnan(low) or math.isnan(high) or not low < high or high <= 0:
+def _narrowed(
+    law: type[Law], letter: str, bounds: tuple[float, float], lower: float, upper: float
+) -> tuple[float, float]:
+    low, high = bounds
+    held = _held(law, letter)
+    if math.isnan(low) or math.isnan(high) or not low < high or (held == "ln" and high <= 0):
         raise InputError(f"bounds of {letter} are ({low}, {high})", "give (low, high) with low < high and high > 0")
-    least = -math.inf if low <= 0 else _to_form(letter, low)
-    most = math.inf if math.isinf(high) else _to_form(letter, high)
-    narrow = max(lower, least), min(upper, most)
+    if held == "ln -":
+        low, high = -high, -low
+    if held:
+        low, high = math.log(low) if low > 0 else -math.inf, math.log(high) if high > 0 else -math.inf
+    narrow = max(lower, low), min(upper, high)
     if narrow[0] >= narrow[1]:
-        raise InputError(f"bounds of {letter} ({low:g}, {high:g}) lie outside what the law allows", "widen them")
+        raise InputError(
+            f"bounds of {letter} ({bounds[0]:g}, {bounds[1]:g}) lie outside what the law allows", "widen them"
+        )
     return narrow
 
 
@@ -184,7 +192,26 @@ def _index(law: type[Law], letter: str) -> int:
     return law.letters.index(letter)
 
 
-def _to_form(letter: str, value: float) -> float:
-    if not (math.isfinite(value) and value > 0):
-        raise InputError(f"{letter} = {value} is not a positive number", "letters of a law are positive")
-    return float(value) if letter in PLAIN else math.log(value)
+def _held(law: type[Law], letter: str) -> str:
+    """How theta holds a letter: "ln" for its logarithm, "ln -" for that of its negative, "" for itself."""
+    name = law.theta_names[_index(law, letter)]
+    return "ln -" if name.startswith("ln -") else "ln" if name.startswith("ln ") else ""
+
+
+def _width(law: type[Law], letter: str, mean: float, sd: float) -> float:
+    """A prior's sd in the form's coordinate; relative widths are those of logarithms."""
+    plain = letter in PLAIN
+    if plain == (_held(law, letter) == ""):
+        return sd
+    return sd / abs(mean) if plain else sd * abs(mean)
+
+
+def _to_form(law: type[Law], letter: str, value: float) -> float:
+    held = _held(law, letter)
+    size = -value if held == "ln -" else value
+    if not math.isfinite(value) or ((held or letter in PLAIN) and size <= 0):
+        raise InputError(
+            f"{letter} = {value} is not a {'negative' if held == 'ln -' else 'positive'} number",
+            "letters of this law are positive" if held != "ln -" else "the runs leave no doubt of its sign",
+        )
+    return math.log(size) if held else float(value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -79,7 +80,7 @@ class Certificate:
 
 def certify(
     law: type[Law] | str,
-    x: ArrayLike | tuple[ArrayLike, ArrayLike],
+    x: ArrayLike | Sequence[ArrayLike],
     loss: ArrayLike,
     *,
     objective: Objective = Huber(1e-3),  # noqa: B008 - a frozen value
@@ -90,14 +91,14 @@ def certify(
     """Solve, then look for anything lower, three ways (see Certificate); `tolerance` is the gap that counts as proven."""
     law = find_law(law) if isinstance(law, str) else law
     solution = solve(law, x, loss, objective=objective)
-    params, tokens, y = checked(x, loss)
-    x_ = law.inputs(solution.centre, params, tokens)
-    problem = Problem(law, x_, y, np.ones((1, y.size)), solution.delta, Forms.none(law.lower.size))
+    columns, y = checked(law, x, loss)
+    inputs = law.inputs(solution.centre, *columns)
+    problem = Problem(law, inputs, y, np.ones((1, y.size)), solution.delta, Forms.none(law.lower.size))
     end = descend(problem.at, random_starts(law, y, RANDOM_STARTS, seed), Box(law.lower, law.upper), limit=300)
     reached = int((end.value <= solution.value * (1 + AGREEMENT) + 1e-24).sum())
     profile = bound = None
     if law is Chinchilla:
-        relative = Relative(x_[0], x_[1], np.exp(y), solution.delta)
+        relative = Relative(inputs[0], inputs[1], np.exp(y), solution.delta)
         profile = profiled(relative)
         at = (float(profile.minima[0, 0]), float(profile.minima[0, 1]))
         bound = branch_and_bound(relative, at, EXPONENTS, tolerance=tolerance, limit=cell_limit)

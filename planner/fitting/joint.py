@@ -93,7 +93,7 @@ def _members(law: type[Law], groups: Mapping[str, Group], shared: tuple[str, ...
     members, runs = [], 0
     for place, (name, (params, tokens, loss)) in enumerate(groups.items()):
         try:
-            N, D, y = checked((params, tokens), loss)
+            (N, D), y = checked(law, (params, tokens), loss)
         except InputError as error:
             raise InputError(f"group {name!r}: {error.message}", error.hint) from error
         if y.size < max(own, 2):

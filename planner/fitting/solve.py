@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import cast
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -16,15 +17,18 @@ from planner.fitting.descend import MAJORISED_STEPS, Descent, descend
 from planner.fitting.noise import Noise
 from planner.fitting.objective import AdaptiveHuber, Huber, Objective, robust_scale, threshold
 from planner.fitting.problem import Forms, Problem
-from planner.fitting.starts import EXPONENTS, additive_starts
 from planner.laws import find_law
 from planner.laws.centre import Array, Centre
 from planner.laws.law import Law, Prior
+from planner.laws.link import linked
+from planner.laws.starts import EXPONENTS
+from planner.runs.columns import Count
 
 SCALE_ROUNDS = 3  # of re-estimating the robust scale; it changes in the fourth digit after two
 SUBSAMPLE = 3000  # runs that starts are sought on when there are more; the optimum itself uses all
 
-X = ArrayLike | tuple[ArrayLike, ArrayLike]
+X = ArrayLike | Sequence[ArrayLike]
+COUNTS = frozenset({"params", "tokens", *(str(count) for count in Count)})
 
 
 @dataclass(frozen=True)
@@ -71,13 +75,13 @@ def solve(
     fixed: Mapping[str, float] | None = None,
     tied: Sequence[Sequence[str]] = (),
 ) -> Solution:
-    """The global optimum of `law` on runs at x = (params, tokens), raw counts, with loss in nats per token.
+    """The global optimum of `law` on runs at x, one raw column per variable of the law, with loss in nats per token.
 
     Starts from variable projection over a grid of exponents (or from `start`, a theta), then damped Newton.
     `weight` multiplies each run's part of the objective; `noise` is the runs' sd of ln loss: residuals are divided by
     it and multiplied by its median, so that deltas stay in units of ln loss; runs of one label in `blocks` share noise
     with correlation `rho`. `bounds`, `fixed`, `tied` and `letter_prior` speak in the law's letters.
-    Shapes: x `(2, n_runs)`, loss, weight, noise, blocks `(n_runs,)`. Raises InputError when the arrays do not fit or
+    Shapes: x `(v, n_runs)`, loss, weight, noise, blocks `(n_runs,)`. Raises InputError when the arrays do not fit or
     are not positive, and for constraints that cannot hold.
     """
     law = find_law(law) if isinstance(law, str) else law
@@ -138,16 +142,17 @@ def _posed(
     noise: Noise | None,
 ) -> tuple[Problem, Affine, Centre]:
     """The runs as a problem in theta, which directions of it are free, and its centre."""
-    params, tokens, y = checked(x, loss)
-    centre = Centre.of(params, tokens)
+    columns, y = checked(law, x, loss)
+    centre = Centre.of(*columns)
+    inputs = law.inputs(centre, *columns)
+    law = law.signed(inputs, y, weight)
     also = () if letter_prior is None else letter_prior.letters
     affine = constrained(law, centre, fixed=said.fixed, tied=said.tied, bounds=said.bounds, also=also)
     enough(law, affine, int((weight > 0).sum()))
     forms = Forms.none(law.lower.size) if prior is None else Forms(np.diag(np.isfinite(prior.sd) * 1.0), *prior)
     if letter_prior is not None:
         forms = forms.joined(letter_prior.forms(law, centre))
-    x_ = law.inputs(centre, params, tokens)
-    return Problem(law, x_, y, weight[None], np.inf, forms, noise=noise), affine, centre
+    return Problem(law, inputs, y, weight[None], np.inf, forms, noise=noise), affine, centre
 
 
 def searched(problem: Problem, affine: Affine, objective: Objective, prior: Prior | None) -> Array:
@@ -163,11 +168,10 @@ def searched(problem: Problem, affine: Affine, objective: Objective, prior: Prio
             noise=None,
         )
         return _rounds(few, affine, objective, searched(few, affine, objective, prior))[0].theta[:1]
-    n, d = problem.x[:, used]
-    y = problem.log_loss[used]
-    alphas, betas = (_exponents(law, affine, letter) for letter in ("alpha", "beta"))
-    additive = additive_starts(n, d, np.exp(y), problem.weight[0, used], alphas=alphas, betas=betas)
-    thetas = law.starts(additive[None])[0]
+    grids: dict[str, Array] = {
+        str(letter): _exponents(law, affine, letter) for letter in ("alpha", "beta") if letter in law.letters
+    }
+    thetas = law.search_starts(problem.x[:, used], problem.log_loss[used], problem.weight[0, used], grids=grids)
     if prior is not None:
         thetas = np.concatenate([thetas, prior.mean[None]])
     return projected(problem, affine, thetas)
@@ -229,22 +233,29 @@ def _solution(
     )
 
 
-def checked(x: X, loss: ArrayLike) -> tuple[Array, Array, Array]:
-    """Params, tokens and ln loss as arrays `(n_runs,)`; InputError where a number is not positive."""
-    params, tokens = (np.asarray(row, float) for row in x)  # type: ignore[union-attr]
+def checked(law: type[Law], x: X, loss: ArrayLike) -> tuple[list[Array], Array]:
+    """The law's columns and what is fitted of the loss, arrays `(n_runs,)`; InputError where a number cannot be.
+
+    Laws of params and tokens take positive numbers, other laws any finite ones that their formula has a value at.
+    """
+    columns = [np.asarray(column, float) for column in cast("Sequence[ArrayLike]", x)]
     values = np.asarray(loss, float)
-    if params.ndim != 1 or not params.shape == tokens.shape == values.shape:
+    if len(columns) != len(law.variables):
         raise InputError(
-            f"params {params.shape}, tokens {tokens.shape} and loss {values.shape} differ in shape",
-            "give one number per run in each",
+            f"the {law.name} law takes {', '.join(law.variables)}, not {len(columns)} columns", "give one per variable"
         )
-    for name, column in (("params", params), ("tokens", tokens), ("loss", values)):
-        bad = ~(np.isfinite(column) & (column > 0))
+    named = [*zip(law.variables, columns, strict=True), ("loss", values)]
+    if values.ndim != 1 or any(column.shape != values.shape for column in columns):
+        shapes = ", ".join(f"{name} {column.shape}" for name, column in named)
+        raise InputError(f"{shapes} differ in shape", "give one number per run in each")
+    for name, column in named:
+        counts = name in COUNTS or (name == "loss" and law.link == "log")
+        bad = ~(np.isfinite(column) & ((column > 0) if counts else True))
         if bad.any():
-            raise InputError(
-                f"{name}[{int(np.argmax(bad))}] = {column[np.argmax(bad)]} is not positive", "drop that run"
-            )
-    return params, tokens, np.log(values)
+            at = int(np.argmax(bad))
+            wrong = "positive" if counts else "a number"
+            raise InputError(f"{name}[{at}] = {column[at]} is not {wrong}", "drop that run")
+    return columns, linked(law, values)
 
 
 def enough(law: type[Law], affine: Affine, runs: int) -> None:

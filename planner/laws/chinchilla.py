@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import ClassVar, Self
@@ -11,6 +12,7 @@ from numpy.typing import ArrayLike
 
 from planner.laws.centre import Array, Centre
 from planner.laws.law import Optimum, Prior, Published, amplitude_forms, rows
+from planner.laws.starts import additive_starts
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,7 @@ class Chinchilla:
     name: ClassVar[str] = "chinchilla"
     formula: ClassVar[str] = "L = E + A/N^alpha + B/D^beta"
     source: ClassVar[str] = "Hoffmann et al. 2022, arXiv 2203.15556, eq. 2"
+    link: ClassVar[str] = "log"
     variables: ClassVar[tuple[str, ...]] = ("params", "tokens")
     theta_names: ClassVar[tuple[str, ...]] = ("ln E", "ln A at centre", "ln B at centre", "alpha", "beta")
     letters: ClassVar[tuple[str, ...]] = ("E", "A", "B", "alpha", "beta")
@@ -77,6 +80,11 @@ class Chinchilla:
         return centre.coordinates(*columns)
 
     @classmethod
+    def signed(cls, x: Array, y: Array, weight: Array) -> type[Self]:
+        """Its letters are positive whatever the runs say."""
+        return cls
+
+    @classmethod
     def letter_forms(cls, centre: Centre) -> Array:
         """Rows that take theta to (ln E, ln A, ln B, alpha, beta)."""
         return amplitude_forms(5, centre)
@@ -99,9 +107,11 @@ class Chinchilla:
         return -at.hessian(np.zeros(at.f.shape), np.broadcast_to(weight, at.f.shape))
 
     @classmethod
-    def starts(cls, additive: Array) -> Array:
-        """The additive solutions are its own."""
-        return additive
+    def search_starts(
+        cls, x: Array, y: Array, weight: Array, keep: int = 3, *, grids: Mapping[str, Array] | None = None
+    ) -> Array:
+        """The additive solutions over a grid of exponents."""
+        return additive_starts(x[0], x[1], np.exp(y), weight, grids=grids, keep=keep)
 
     @classmethod
     def prior(cls, log_loss: Array) -> Prior:

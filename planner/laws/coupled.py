@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import ClassVar, Self
@@ -11,6 +12,7 @@ from numpy.typing import ArrayLike
 
 from planner.laws.centre import Array, Centre
 from planner.laws.law import Optimum, Prior, Published, amplitude_forms, rows
+from planner.laws.starts import additive_starts
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,7 @@ class Coupled:
     name: ClassVar[str] = "coupled"
     formula: ClassVar[str] = "L = E + ((A/N^alpha)^(1/k) + (B/D^beta)^(1/k))^k"
     source: ClassVar[str] = "this project; additive case: arXiv 2203.15556, eq. 2"
+    link: ClassVar[str] = "log"
     variables: ClassVar[tuple[str, ...]] = ("params", "tokens")
     theta_names: ClassVar[tuple[str, ...]] = ("ln E", "ln A at centre", "ln B at centre", "alpha", "beta", "ln k")
     letters: ClassVar[tuple[str, ...]] = ("E", "A", "B", "alpha", "beta", "k")
@@ -72,6 +75,11 @@ class Coupled:
         return centre.coordinates(*columns)
 
     @classmethod
+    def signed(cls, x: Array, y: Array, weight: Array) -> type[Self]:
+        """Its letters are positive whatever the runs say."""
+        return cls
+
+    @classmethod
     def letter_forms(cls, centre: Centre) -> Array:
         """Rows that take theta to (ln E, ln A, ln B, alpha, beta, ln k)."""
         return amplitude_forms(6, centre)
@@ -94,13 +102,16 @@ class Coupled:
         return -at.hessian(np.zeros(at.f.shape), np.broadcast_to(weight, at.f.shape))
 
     @classmethod
-    def starts(cls, additive: Array) -> Array:
+    def search_starts(
+        cls, x: Array, y: Array, weight: Array, keep: int = 3, *, grids: Mapping[str, Array] | None = None
+    ) -> Array:
         """Beside the additive solutions, with ln k where public sweeps lie, three laws of even terms and plain exponents.
 
         A k below 1 lifts the two terms apart from the constant, so E may be lowered with it. The even ones do not follow
         an additive solution into a corner (an exponent of zero, no floor) where the coupled optimum is not.
         """
-        best = additive[:, :1]
+        additive = additive_starts(x[0], x[1], np.exp(y), weight, grids=grids, keep=keep)
+        best = additive[:1]
         total = np.logaddexp(np.logaddexp(best[..., :1], best[..., 1:2]), best[..., 2:3])
 
         def coupled(part: Array, log_k: float, lower_e: float) -> Array:
@@ -115,7 +126,7 @@ class Coupled:
 
         parts = [coupled(best, log_k, lower) for log_k, lower in ((-0.05, 0.0), (-0.5, 0.1), (-1.0, 0.3), (0.7, 0.0))]
         parts += [even(*spec) for spec in ((0.3, 0.3, -0.5), (0.4, 0.3, -1.0), (0.998, 0.1, -0.4))]
-        return np.concatenate([*parts, coupled(additive[:, 1:], -0.8, 0.0)], axis=1)
+        return np.concatenate([*parts, coupled(additive[1:], -0.8, 0.0)])
 
     @classmethod
     def prior(cls, log_loss: Array) -> Prior:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar, NamedTuple, Protocol, Self
 
 import numpy as np
@@ -62,14 +63,16 @@ class Expansion(Protocol):
 class Law(Protocol):
     """A law of loss (nats per token) in its `variables`, as a frozen value of its paper's letters.
 
+    `link` says what is fitted: "log" the logarithm of the loss, "identity" the value itself (an accuracy).
     `theta`, shape `(p,)` or `(S, p)` for S problems at once, holds the same law in the coordinates it is fitted in; there
     the methods below take `x`, shape `(v, m)`, what `inputs` makes of the runs' columns, and return predicted ln loss `f`
-    of shape `(S, m)`.
+    of shape `(S, m)` (the predicted value for link "identity").
     """
 
     name: ClassVar[str]
     formula: ClassVar[str]
     source: ClassVar[str]
+    link: ClassVar[str]
     variables: ClassVar[tuple[str, ...]]
     theta_names: ClassVar[tuple[str, ...]]
     letters: ClassVar[tuple[str, ...]]
@@ -100,6 +103,11 @@ class Law(Protocol):
         ...
 
     @classmethod
+    def signed(cls, x: Array, y: Array, weight: Array) -> type[Self]:
+        """The law with the signs of free letters settled where the runs `(m,)` leave no doubt; see `search_starts`."""
+        ...
+
+    @classmethod
     def letter_forms(cls, centre: Centre) -> Array:
         """Rows `(p, p)` that take theta to the letters: alpha, beta themselves, the logs of the others."""
         ...
@@ -120,8 +128,13 @@ class Law(Protocol):
         ...
 
     @classmethod
-    def starts(cls, additive: Array) -> Array:
-        """Starting points `(S, K, p)` from additive-law solutions `(S, k, 5)` = ln E, ln A', ln B', alpha, beta."""
+    def search_starts(
+        cls, x: Array, y: Array, weight: Array, keep: int = 3, *, grids: Mapping[str, Array] | None = None
+    ) -> Array:
+        """Starting points `(K, p)`, best first, for y `(m,)` (ln loss, or the value for link "identity").
+
+        `grids` says which values of a letter may be tried, where constraints leave only some.
+        """
         ...
 
     @classmethod

@@ -9,8 +9,8 @@ from truths import SHARED, TRUTHS, grid, needs_shared, noisy
 from planner.errors import InputError
 from planner.fitting.objective import AdaptiveHuber, Huber, LeastSquares, penalty
 from planner.fitting.solve import bootstrap, solve
-from planner.fitting.starts import additive_starts
 from planner.laws import Chinchilla, Coupled
+from planner.laws.starts import additive_starts
 
 
 def epoch() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -44,9 +44,9 @@ def test_starts_hold_the_nonnegative_amplitudes_of_their_exponents_against_scipy
     grids = np.array([0.1, 0.5]), np.array([0.4, 0.9])
     for alpha in grids[0]:
         for beta in grids[1]:
-            start = additive_starts(n, d, loss, np.ones(30), alphas=np.array([alpha]), betas=np.array([beta]), keep=1)[
-                0
-            ]
+            start = additive_starts(
+                n, d, loss, np.ones(30), grids={"alpha": np.array([alpha]), "beta": np.array([beta])}, keep=1
+            )[0]
             basis = np.stack([np.ones(30), np.exp(-alpha * n), np.exp(-beta * d)], axis=1) / loss[:, None]
             exact = nnls(basis, np.ones(30))[0]
             np.testing.assert_allclose(np.exp(start[:3]), np.maximum(exact, 1e-3 * loss.min()), rtol=1e-6)

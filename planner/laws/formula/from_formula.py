@@ -19,7 +19,8 @@ from planner.laws.formula.linear import free_letters, linear_letters, only_expon
 from planner.laws.formula.reading import EXPONENTS, Reading, fitted_part
 from planner.laws.formula.starts import search, sure_signs
 from planner.laws.formula.syntax import evaluate, names
-from planner.laws.law import Prior, Published, rows
+from planner.laws.law import Optimum, Prior, Published, rows
+from planner.laws.split import best_split
 
 ANY = (-np.inf, np.inf)
 ALIKE = 0.8  # as likeness of names goes, from which a letter is taken for a misspelt column
@@ -115,8 +116,13 @@ class FromFormula:
         return -at.hessian(np.zeros(at.f.shape), np.broadcast_to(weight, at.f.shape))
 
     @classmethod
-    def search_starts(cls, x: Array, y: Array, weight: Array, keep: int = 3) -> Array:
-        """Starting points `(keep, p)`, best first, for y `(m,)`: ln loss for link "log", the value for "identity"."""
+    def search_starts(
+        cls, x: Array, y: Array, weight: Array, keep: int = 3, *, grids: Mapping[str, Array] | None = None
+    ) -> Array:
+        """Starting points `(keep, p)`, best first, for y `(m,)`: ln loss for link "log", the value for "identity".
+
+        `grids` is not needed: letters are tried within their bounds, and constraints are met afterwards.
+        """
         return search(cls.reading(), x, y, weight, keep)
 
     @classmethod
@@ -137,6 +143,18 @@ class FromFormula:
             "bounds": {name: pair for name, pair in cls.bounds.items() if name not in found},
         }
         return type(cls.__name__, (cls,), body)
+
+    def optimum(self, flops: float) -> Optimum:
+        """Params and tokens of lowest value with 6 x params x tokens = flops, found numerically.
+
+        Raises InputError for a law of other variables, and where the lowest value lies at an end of any sensible split.
+        """
+        if set(self.variables) != {"params", "tokens"}:
+            raise InputError(
+                f"the {self.name} law speaks of {', '.join(self.variables)}: it has no best size and tokens",
+                "choose a law of params and tokens",
+            )
+        return best_split(self, flops)
 
     @classmethod
     def prior(cls, log_loss: Array) -> Prior:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -13,26 +15,14 @@ _ACTIVE_SETS = ((0, 1), (0, 2), (1, 2), (0,), (1,), (2,))
 
 
 def additive_starts(
-    n: Array,
-    d: Array,
-    loss: Array,
-    weight: Array,
-    *,
-    alphas: Array = EXPONENTS,
-    betas: Array = EXPONENTS,
-    keep: int = 3,
+    n: Array, d: Array, loss: Array, weight: Array, *, grids: Mapping[str, Array] | None = None, keep: int = 3
 ) -> Array:
-    """The `keep` best local minima of the (alpha, beta) grid as theta = (ln E, ln A', ln B', alpha, beta).
+    """The `keep` best local minima of the (alpha, beta) grid as theta = (ln E, ln A', ln B', alpha, beta), `(keep, 5)`.
 
     Loss is regressed on (1, e^(-alpha n), e^(-beta d)) with weights weight/loss^2, so relative errors count.
-    Shapes: n, d, loss, weight `(m,)`; returns `(keep, 5)`; for loss and weight `(S, m)`, `(S, keep, 5)`.
+    Shapes: n, d, loss, weight `(m,)`; `grids` replaces the values tried for alpha or beta.
     """
-    if loss.ndim == 2:
-        each = [
-            additive_starts(n, d, y, w, alphas=alphas, betas=betas, keep=keep)
-            for y, w in zip(loss, weight, strict=True)
-        ]
-        return np.stack(each)
+    alphas, betas = ((grids or {}).get(letter, EXPONENTS) for letter in ("alpha", "beta"))
     amplitudes, misfit = _grid(np.exp(-np.outer(alphas, n)), np.exp(-np.outer(betas, d)), loss, weight / loss**2)
     cells = _local_minima(misfit, keep)
     first, second = np.divmod(cells, betas.size)
