@@ -2,7 +2,7 @@
 
 import pytest
 from benchmarks import intervals, worlds
-from truths import needs_shared
+from truths import REPOSITORY, needs_shared
 
 from planner.fitting.recipe import LEFT_OUT_COVERAGE
 from planner.laws import Coupled
@@ -52,3 +52,24 @@ def test_intervals_hold_where_the_law_is_right(name):
     near = worlds.one_run((name, 3.0), sets=100)
     assert 0.82 <= far["coverage"] <= 1.0  # nominal .9, three standard errors of 100 sets below
     assert 0.82 <= near["coverage"] <= 1.0
+
+
+@needs_shared
+def test_the_documents_tables_are_what_the_benchmark_gives(scored, request):
+    text = (REPOSITORY / "docs/fitting.md").read_text()
+    label = "well-trained rows" if "well trained" in request.node.callspec.id else "all rows"
+    table = text[text.index(f"| {label} | kappa |") :]
+    for recipe, words in (
+        ("default, learned elsewhere", "default, prior learned elsewhere"),
+        ("additive, textbook",) * 2,
+    ):
+        row = next(line for line in table.splitlines() if words in line)
+        own = scored.loc[recipe]
+        for figure, scale, digits in (
+            ("coverage", 1, 2),
+            ("error", 100, 2),
+            ("width", 100, 1),
+            ("interval_score", 1, 3),
+        ):
+            shown = " / ".join(f"{scale * value:.{digits}f}".removeprefix("0") for value in own[figure])
+            assert shown in row, (recipe, figure, shown)
