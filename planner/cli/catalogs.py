@@ -1,4 +1,4 @@
-"""`planner models`, `hardware`, `prices`, `laws`: the catalogs, with sources."""
+"""`planner models`, `hardware`, `prices`: the catalogs, with sources."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ def register(app: typer.Typer) -> None:
     app.command("models")(models)
     app.command("hardware")(hardware)
     app.command("prices")(prices)
-    app.command("laws")(laws)
 
 
 def models(json: Json = False) -> None:
@@ -94,19 +93,3 @@ def prices(json: Json = False) -> None:
     show_table("electricity", ("grid", "USD per kWh", "kg CO2e per kWh", "date", "source"), [
         (grid.name, f"{grid.usd_per_kwh:.4f}", f"{grid.kg_co2_per_kwh:.3f}", grid.date, grid.source) for grid in grids()
     ])  # fmt: skip
-
-
-def laws(json: Json = False) -> None:
-    """Laws, their formulas and published coefficients."""
-    from planner.laws import LAWS
-
-    if json:
-        show_json({"laws": [
-            {"name": law.name, "formula": law.formula, "source": law.source,
-             "published": [{"source": p.source, "values": p.values} for p in law.published]} for law in LAWS.values()
-        ]})  # fmt: skip
-        return
-    for law in LAWS.values():
-        say(f"{law.name}: {law.formula}\n  {law.source}")
-        for published in law.published:
-            say(f"  {', '.join(f'{k} {v:g}' for k, v in published.values.items())}  ({published.source})")
