@@ -14,6 +14,7 @@ from planner.cli.table import (
     LawName,
     Level,
     RunsPath,
+    TargetName,
     WhereText,
     Window,
     parse_count_name,
@@ -35,6 +36,7 @@ def backtest(
     window: Window = None,
     where: WhereText = None,
     column: Columns = None,
+    target: TargetName = None,
     group: GroupName = None,
     level: Level = 0.9,
     plot: Plot = None,
@@ -47,11 +49,13 @@ def backtest(
     from planner.runs.sample import groups_of
 
     check_plot(plot)
-    recipe, table = parse_recipe(law, huber_delta, window), read_table(runs, where, column)
+    table = read_table(runs, where, column)
+    recipe = parse_recipe(law, huber_delta, window, table=table, target=target)
     groups = groups_of(table)
     if group is None and len(groups) > 1:
         raise InputError(f"{runs}: several groups: {', '.join(groups)}", f"choose one: --group {groups[0]!r}")
-    sample = sample_of(table, count=parse_count_name(count), group=group or groups[0] or None)
+    sample = sample_of(table, count=parse_count_name(count), group=group or groups[0] or None,
+                       target=target or recipe.law.target)  # fmt: skip
     rows = run_backtest(sample, recipe, level=level)
     if not rows:
         raise InputError(

@@ -22,6 +22,7 @@ from planner.cli.table import (
     LawName,
     Level,
     RunsPath,
+    TargetName,
     WhereText,
     Window,
     number,
@@ -65,6 +66,7 @@ def fit(
     window: Window = None,
     where: WhereText = None,
     column: Columns = None,
+    target: TargetName = None,
     group: GroupName = None,
     pool: Pool = False,
     level: Level = 0.9,
@@ -86,19 +88,21 @@ def fit(
     """A law with intervals: the default recipe, or a named law as in the papers. Several groups: one fit each."""
     from planner.runs import sample_of
 
-    recipe = parse_recipe(law, huber_delta, window, interval, parse_constraints(prior, fix, tie, bound))
-    table = read_table(runs, where, column)
-    read = partial(sample_of, table, count=parse_count_name(count), weight=weight, noise=noise)
+    said, table = parse_constraints(prior, fix, tie, bound), read_table(runs, where, column)
+    recipe = parse_recipe(law, huber_delta, window, interval, said, table=table, target=target)
+    read = partial(sample_of, table, count=parse_count_name(count), weight=weight, noise=noise,
+                   target=target or recipe.law.target)  # fmt: skip
     made, refused = _fits(table, read, recipe, group, level, seed, pool=pool)
     fits = [one for one, _ in made]
     kind = plot_kind(plots)
-    target = None if final_flops is None else number("--final-flops", final_flops)
+    final = None if final_flops is None else number("--final-flops", final_flops)
     usd = None if final_usd is None else number("--final-usd", final_usd.lstrip("$"))
     extras = [
-        _extras(one, sample, recipe, target, usd, certify=certify, cross_check=cross_check, seed=seed)
+        _extras(one, sample, recipe, final, usd, certify=certify, cross_check=cross_check, seed=seed)
         for one, sample in made
     ]
-    asked = {"law": law, "huber_delta": huber_delta, "count": count, "window": window, "where": where, "group": group, "pool": pool,
+    asked = {"law": law, "huber_delta": huber_delta, "count": count, "window": window, "target": target,
+             "where": where, "group": group, "pool": pool,
              "level": level, "column": column, "interval": interval, "prior": prior, "fix": fix, "tie": tie, "bound": bound,
              "weight": weight, "noise": noise}  # fmt: skip
     settings = {name: str(value) for name, value in asked.items()}
@@ -150,9 +154,17 @@ def _extras(
 ) -> Extras:  # fmt: skip
     """What was asked for beside the fit, and the other approaches where the runs have isoFLOP profiles."""
     from planner.decisions.approaches import approaches
+    from planner.errors import InputError
+    from planner.laws.law import of_size_and_data
 
     certificate, roads = None, None
     target = flops or FINAL * fit.reach.flops
+    if not of_size_and_data(type(fit.law)):
+        if certify or cross_check:
+            raise InputError(
+                f"--certify and --cross-check are for laws of params and tokens, not {fit.law.name}", "leave them out"
+            )
+        return Extras(None, None, [], target, usd)
     if certify:
         from planner.fitting.certify import certify_recipe
 

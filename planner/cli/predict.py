@@ -10,6 +10,11 @@ from planner.cli.output import Json, say, show_json
 from planner.cli.plots import Plot, check_plot, write_plot
 from planner.cli.saved_fit import FitPath, Force, read_fit
 
+At = Annotated[
+    list[str] | None,
+    typer.Option("--at", metavar="NAME=VALUE", help="What else the law speaks of: lr_peak=3e-4; may be repeated."),
+]
+
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
@@ -20,6 +25,7 @@ def predict(
     fit: FitPath,
     params: Annotated[str, typer.Option(help="Parameters, counted as the fit counts them: 37B.")],
     tokens: Annotated[str, typer.Option(help="Training tokens: 14.8T.")],
+    at: At = None,
     plot: Plot = None,
     force: Force = False,
     json: Json = False,
@@ -31,7 +37,7 @@ def predict(
 
     check_plot(plot)
     saved = read_fit(fit, force=force)
-    found = make_prediction(saved, params=number("--params", params), tokens=number("--tokens", tokens))
+    found = make_prediction(saved, params=number("--params", params), tokens=number("--tokens", tokens), **_others(at))
     if plot is not None:
         from planner.report.forecast_figures import extrapolation_figure
 
@@ -45,3 +51,17 @@ def predict(
     say(f"  {level} interval of the mean:    {found.interval_mean[0]:.4f} to {found.interval_mean[1]:.4f}")
     say(f"  {level} interval of one new run: {found.interval_run[0]:.4f} to {found.interval_run[1]:.4f}")
     say(f"  {'supported' if found.supported else 'NOT supported'}: {found.reason}")
+
+
+def _others(at: list[str] | None) -> dict[str, float]:
+    """The --at options."""
+    from planner.cli.table import number
+    from planner.errors import InputError
+
+    given = {}
+    for item in at or []:
+        name, equals, value = item.partition("=")
+        if not (name and equals and value):
+            raise InputError(f"--at {item!r} is not NAME=VALUE", "for example --at lr_peak=3e-4")
+        given[name.strip()] = number(f"--at {name.strip()}", value)
+    return given

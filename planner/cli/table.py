@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -9,6 +10,7 @@ import typer
 if TYPE_CHECKING:
     from planner.fitting.constraints import Constraints
     from planner.fitting.recipe import Recipe, Spread
+    from planner.laws.law import Law
     from planner.runs import RunTable
     from planner.runs.columns import Count
 
@@ -23,8 +25,16 @@ Columns = Annotated[
 CountName = Annotated[
     str | None, typer.Option("--count", help="params_total, params_active, params_non_embedding or params.")
 ]
+TargetName = Annotated[
+    str | None, typer.Option("--target", help="Column that the law predicts: loss, or what the law says.")
+]
 GroupName = Annotated[str | None, typer.Option("--group", help="Only the runs of this group.")]
-LawName = Annotated[str, typer.Option("--law", help="auto (the default recipe), chinchilla or coupled.")]
+LawName = Annotated[
+    str,
+    typer.Option(
+        "--law", help="auto (the default recipe), a name of `planner laws`, or a formula: 'E + A/params^alpha'."
+    ),
+]
 Delta = Annotated[
     float | None,
     typer.Option("--huber-delta", help="Textbook fit with this Huber threshold on ln loss (1e-3 in papers)."),
@@ -81,9 +91,16 @@ def parse_count_name(text: str | None) -> Count | None:
 
 
 def parse_recipe(
-    law: str, delta: float | None, window: str | None, interval: str | None = None, said: Constraints | None = None
+    law: str,
+    delta: float | None,
+    window: str | None,
+    interval: str | None = None,
+    said: Constraints | None = None,
+    *,
+    table: RunTable,
+    target: str | None = None,
 ) -> Recipe:
-    """The options of a fit as a recipe."""
+    """The options of a fit as a recipe; the columns of `table` but the target are what a formula may speak of."""
     from dataclasses import replace
 
     from planner.errors import InputError
@@ -91,7 +108,7 @@ def parse_recipe(
 
     if delta is not None and not SMALLEST_DELTA <= delta < float("inf"):
         raise InputError(f"--huber-delta {delta:g} is not above {SMALLEST_DELTA:g}", "1e-3 is the papers' choice")
-    recipe = choose_recipe(law, huber_delta=delta)
+    recipe = choose_recipe(_law(law, table, target or "loss"), huber_delta=delta)
     if said is not None:
         recipe = replace(recipe, constraints=said)
     if interval is not None:
@@ -102,6 +119,21 @@ def parse_recipe(
     if factor is not None and factor <= 1:
         raise InputError(f"--window {window} leaves no run", "give a factor of compute above 1, or 'all'")
     return replace(recipe, window=factor)
+
+
+def _law(text: str, table: RunTable, target: str) -> str | type[Law]:
+    """The --law option: a name, or a law made from a formula."""
+    from planner.errors import InputError
+    from planner.laws import LAWS
+    from planner.laws.formula import make_law
+
+    if text == "auto" or text in LAWS or re.fullmatch(r"[a-zA-Z0-9_-]*", text):
+        return text
+    columns = {str(name) for name in table.frame} - {target, "line"} | {"params", "flops"}
+    try:
+        return make_law(text, columns)
+    except InputError as error:
+        raise InputError(f"--law: {error.message}", error.hint) from None
 
 
 def _spread(name: str, recipe: Recipe) -> Spread:

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 
 from planner.decisions.allocation import flops_at
+from planner.errors import InputError
 from planner.fitting.fit import Fit
 from planner.fitting.isoflop import frontiers, profiles
 from planner.runs.sample import Sample
@@ -35,9 +36,12 @@ def approaches(fit: Fit, sample: Sample, *, flops: float) -> list[Approach]:
     lines = frontiers(profiles(sample))
     if not lines:
         return []
-    found = [_judged(fit, line.approach, line.exponent, line.params(flops), flops) for line in lines]
-    best, tenfold = fit.law.optimum(flops), fit.law.optimum(10 * flops)
+    try:
+        best, tenfold = fit.law.optimum(flops), fit.law.optimum(10 * flops)
+    except InputError:  # a law without a best split has nothing to compare
+        return []
     exponent = math.log10(tenfold.params / best.params)
+    found = [_judged(fit, line.approach, line.exponent, line.params(flops), flops) for line in lines]
     return [*found, _judged(fit, f"3, {fit.law.name} law", exponent, best.params, flops)]
 
 

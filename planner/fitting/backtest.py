@@ -16,6 +16,7 @@ from planner.fitting.interval import Points, uncertainty_of
 from planner.fitting.recipe import Recipe
 from planner.laws.centre import Array
 from planner.laws.law import Law
+from planner.laws.link import linked
 from planner.runs.sample import Sample
 
 CUTS = (0.40, 0.55, 0.70, 0.85)  # quantiles of compute below which a nested fit sees the runs
@@ -46,12 +47,11 @@ def folds_of(sample: Sample, recipe: Recipe, *, level: float = 0.9) -> list[Fold
     for training, held_out in _splits(sample, recipe.law):
         fitted = estimate(training, recipe)
         known = uncertainty_of(training, fitted, recipe, seed=0, draws=FOLD_DRAWS)
-        theta, centre = fitted.solution.theta, fitted.solution.centre
-        low, high = known.one_run(
-            recipe.law, theta, Points.of(recipe.law, centre, held_out.params, held_out.tokens), level
-        )
-        predicted, _ = fitted.predict(held_out.params, held_out.tokens)
-        folds.append(Fold(held_out.flops / training.flops.max(), predicted - np.log(held_out.loss), low, high))
+        law, solution = type(fitted.solution.law), fitted.solution
+        low, high = known.one_run(law, solution.theta, Points.of(law, solution.centre, held_out.named), level)
+        predicted, _ = fitted.predict(*held_out.columns(law.variables))
+        error = predicted - linked(law, held_out.loss)
+        folds.append(Fold(held_out.flops / training.flops.max(), error, low, high))
     return folds
 
 

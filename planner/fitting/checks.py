@@ -10,14 +10,15 @@ import numpy as np
 from planner.errors import InputError
 from planner.fitting.backtest_row import BacktestRow
 from planner.fitting.constraints import Constraints
-from planner.fitting.design_checks import DESIGN_CHECKS
+from planner.fitting.design_checks import DESIGN_CHECKS, checkpoints, few_runs
 from planner.fitting.estimate import Estimate
 from planner.fitting.finding import Finding, Fitted, note, warning
 from planner.fitting.isoflop import judge_profiles, profiles
 from planner.fitting.recipe import Recipe
-from planner.fitting.residual_checks import RESIDUAL_CHECKS
+from planner.fitting.residual_checks import RESIDUAL_CHECKS, outliers, scatter
+from planner.laws import HAND_WRITTEN, LAWS
 from planner.laws.centre import Array
-from planner.laws.law import Law
+from planner.laws.law import Law, of_size_and_data
 from planner.runs.sample import Sample
 
 SAME = 1.10  # counts within 10 % are one level
@@ -26,6 +27,7 @@ PRIOR_SHARE = 0.8  # of the prior sd left: the runs said little
 LEVELS = 3  # of size and of data: two cannot show a bend (coverage 0-38 % with two)
 SPREAD = 8.0  # of tokens per parameter: below it the two exponents are hard to tell apart
 FEW = 5  # held-out runs that a band needs before its coverage says anything
+UNMOVED = 1e-9  # change of ln loss with a whole change of a letter
 CONDITION = 300.0  # column-scaled condition number: 46-90 on sound grids, 560 on one ratio give or take 7 %
 
 
@@ -37,19 +39,51 @@ def require_identifiable(sample: Sample, law: type[Law]) -> None:
             f"{sample.name}: {_runs(sample.loss.size)} fewer than the {needed} parameters of the {law.name} law",
             "add runs, or fit a law with fewer parameters",
         )
+    require_columns(sample, law)
     ratio = sample.tokens / sample.params
-    if ratio.max() / ratio.min() <= ONE_RATIO:
+    if {"params", "tokens"} <= set(law.variables) and ratio.max() / ratio.min() <= ONE_RATIO:
         raise InputError(
             f"{sample.name}: one tokens-per-parameter ratio only ({np.median(ratio):.3g}): size and data cannot be told apart",
             "add runs at two more ratios, spread over a factor of eight",
         )
-    for name, values in ((str(sample.count), sample.params), ("tokens", sample.tokens)):
-        found = levels(values)
-        if found < LEVELS:
+    for name, values in zip(law.variables, sample.columns(law.variables), strict=True):
+        counted, count = name in ("params", "tokens"), str(sample.count) if name == "params" else name
+        found, needed = (levels(values), LEVELS) if counted else (np.unique(values).size, 2)
+        if found < needed:
             raise InputError(
-                f"{sample.name}: {name} has only {found} level{'s' if found > 1 else ''}; the {law.name} law needs {LEVELS}",
-                f"add runs at another {name}",
+                f"{sample.name}: {count} has only {found} level{'s' if found > 1 else ''}; the {law.name} law needs {needed}",
+                f"add runs at another {count}",
             )
+
+
+def require_columns(sample: Sample, law: type[Law]) -> None:
+    """Refuse runs that lack a variable of the law: which ones, and which laws the columns that are there would do for."""
+    there = sample.named
+    missing = [name for name in law.variables if name not in there]
+    if missing:
+        suit = [name for name, other in LAWS.items() if set(other.variables) <= set(there)]
+        raise InputError(
+            f"{sample.name}: the {law.name} law needs {', '.join(missing)}: no such column of numbers",
+            f"name it with --column theirs={missing[0]}; laws for the columns there: {', '.join(suit)}",
+        )
+
+
+def require_moved(sample: Sample, fitted: Estimate) -> None:
+    """Refuse a letter that no run says anything about."""
+    solution = fitted.solution
+    law = type(solution.law)
+    J = solution.gradient(*sample.at(fitted.kept).columns(law.variables))[1][0]
+    size = np.abs(J).max(1) * np.maximum(np.abs(solution.theta), 1e-3)
+    still = [letter for letter, moved in zip(law.letters, size, strict=True) if not moved > UNMOVED]
+    held = (
+        set() if solution.affine is None else {law.letters[i] for i in np.flatnonzero(~solution.affine.matrix.any(1))}
+    )
+    named = [letter for letter in still if letter not in held]
+    if named and law not in HAND_WRITTEN:  # those have priors, and theta is bounded where a term ends
+        raise InputError(
+            f"{sample.name}: no run says anything about {', '.join(named)} of the {law.name} law",
+            "leave that term out, or vary what it depends on",
+        )
 
 
 def require_floor_below(sample: Sample, constraints: Constraints) -> None:
@@ -81,8 +115,14 @@ def levels(values: Array) -> int:
 def judge(sample: Sample, fitted: Estimate, recipe: Recipe) -> tuple[Finding, ...]:
     """The findings on a finished fit: each check that fires, then what the table of runs has to say."""
     seen = Fitted(sample, sample.at(fitted.kept), fitted, recipe)
+    if not of_size_and_data(recipe.law):
+        return (*(finding for check in GENERAL if (finding := check(seen)) is not None), *_told(sample))
     fired = [finding for check in CHECKS if (finding := check(seen)) is not None]
-    return (*fired, *judge_profiles(profiles(sample)), *(note("runs", sentence) for sentence in sample.notes))
+    return (*fired, *judge_profiles(profiles(sample)), *_told(sample))
+
+
+def _told(sample: Sample) -> tuple[Finding, ...]:
+    return tuple(note("runs", sentence) for sentence in sample.notes)
 
 
 def at_bound(fitted: Fitted) -> Finding | None:
@@ -157,6 +197,12 @@ def prior_only(fitted: Fitted) -> Finding | None:
 
 CHECKS: tuple[Callable[[Fitted], Finding | None], ...] = (
     at_bound, not_identified, not_converged, narrow_ratio, floor_above_data, prior_only, *RESIDUAL_CHECKS, *DESIGN_CHECKS,
+)  # fmt: skip
+
+
+# Those that hold for a law of any variables.
+GENERAL: tuple[Callable[[Fitted], Finding | None], ...] = (
+    at_bound, not_identified, not_converged, floor_above_data, few_runs, checkpoints, outliers, scatter,
 )  # fmt: skip
 
 

@@ -52,7 +52,7 @@ def _spread(name: str, sample: Sample, recipe: Recipe, params: float, tokens: fl
     fitted = estimate(sample, recipe)
     known = uncertainty_of(sample, fitted, recipe, seed=seed, draws=RESAMPLES)
     theta, centre = fitted.solution.theta, fitted.solution.centre
-    at = Points.of(recipe.law, centre, np.array([params]), np.array([tokens]))
+    at = Points.of(recipe.law, centre, {"params": np.array([params]), "tokens": np.array([tokens])})
     low, high = known.mean(recipe.law, theta, at, level)
     f = float(recipe.law.gradient(theta, at.x)[0][0, 0])
     return Road(name, *np.exp([f, f + low[0], f + high[0]]).tolist())

@@ -18,6 +18,7 @@ from planner.fitting.recipe import SMALLEST_WINDOW, ModelError, Recipe, Spread
 from planner.fitting.sandwich import sandwich
 from planner.fitting.solve import Solution, solve
 from planner.laws.centre import Array
+from planner.laws.link import linked
 from planner.runs.sample import Sample
 
 HELD = 0.9  # share of the residuals that the noise of one new run is made to hold
@@ -41,12 +42,14 @@ class Estimate:
     kept: NDArray[np.bool_]
     window_refused: bool
 
-    def predict(self, params: Array, tokens: Array) -> tuple[Array, Array]:
-        """ln loss at raw counts and its standard deviation (of the mean, noise left out), shapes `(m,)`."""
-        f, J = self.solution.gradient(params, tokens)
-        variance = np.einsum("pm,pq,qm->m", J[0], self.covariance, J[0])
-        beyond = np.maximum(np.log(params) + np.log(tokens) - self.frontier, 0)
-        return f[0], np.hypot(np.sqrt(variance), self.drift * beyond)
+    def predict(self, *columns: Array) -> tuple[Array, Array]:
+        """ln loss (or the value) at raw columns and its standard deviation (of the mean, noise left out), shapes `(m,)`."""
+        f, J = self.solution.gradient(*columns)
+        sd = np.sqrt(np.einsum("pm,pq,qm->m", J[0], self.covariance, J[0]))
+        if not self.drift:
+            return f[0], sd
+        params, tokens = columns
+        return f[0], np.hypot(sd, self.drift * np.maximum(np.log(params) + np.log(tokens) - self.frontier, 0))
 
 
 def in_window(flops: Array, window: float | None) -> NDArray[np.bool_]:
@@ -71,10 +74,10 @@ def estimate(sample: Sample, recipe: Recipe) -> Estimate:
     else:
         said = recipe.constraints
         solution = solve(
-            recipe.law, (runs.params, runs.tokens), runs.loss, objective=recipe.objective, fixed=said.fixed,
+            recipe.law, runs.columns(recipe.law.variables), runs.loss, objective=recipe.objective, fixed=said.fixed,
             tied=said.tied, bounds=said.bounds, letter_prior=said.letter_prior, weight=runs.weight, noise=runs.noise,
         )  # fmt: skip
-        affine = solution.affine or Affine.free(recipe.law)
+        affine = solution.affine or Affine.free(type(solution.law))
         covariance = (
             sandwich(solution, runs)
             if recipe.spread_for(runs.loss.size) is Spread.SANDWICH
@@ -109,11 +112,15 @@ def information_of(runs: Sample) -> Array | None:
 
 def _normal(solution: Solution, runs: Sample, affine: Affine, said: Constraints) -> Array:
     """Inverse of the robust objective's curvature over the residual variance, with what the user believes."""
-    f, J = solution.gradient(runs.params, runs.tokens)
+    f, J = solution.gradient(*runs.columns(type(solution.law).variables))
     precision = information_of(runs)
     told = np.ones(runs.loss.size) if precision is None else precision
     quiet = 1.0 if runs.noise is None else np.median(runs.noise) / runs.noise
-    weight = told * majorising_weight(quiet * (np.log(runs.loss) - f[0]), solution.delta) / solution.scale**2
+    weight = (
+        told
+        * majorising_weight(quiet * (linked(type(solution.law), runs.loss) - f[0]), solution.delta)
+        / solution.scale**2
+    )
     information = np.einsum("pm,m,qm->pq", J[0], weight, J[0])
     if said.letter_prior is not None:
         forms = said.letter_prior.forms(type(solution.law), solution.centre)

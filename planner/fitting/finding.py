@@ -9,10 +9,13 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from planner.errors import InputError
 from planner.fitting.estimate import Estimate, estimate
 from planner.fitting.objective import robust_scale
 from planner.fitting.recipe import Recipe
 from planner.laws.centre import Array
+from planner.laws.law import Optimum
+from planner.laws.link import linked
 from planner.runs.sample import Sample
 
 FURTHER = 10.0  # times the largest compute, at the law's best split: where checks ask what a change does
@@ -56,7 +59,9 @@ class Fitted(NamedTuple):
     @property
     def residual(self) -> Array:
         """ln loss minus the law's, of the kept runs `(n_runs,)`."""
-        return np.log(self.kept.loss) - self.estimate.predict(self.kept.params, self.kept.tokens)[0]
+        law = type(self.estimate.solution.law)
+        fitted = self.estimate.solution.gradient(*self.kept.columns(law.variables))[0][0]
+        return np.asarray(linked(law, self.kept.loss) - fitted)
 
     @property
     def scale(self) -> float:
@@ -73,12 +78,19 @@ class Fitted(NamedTuple):
     @property
     def jacobian(self) -> Array:
         """Derivative of ln loss in theta `(p, n_runs)`."""
-        return np.asarray(self.estimate.solution.gradient(self.kept.params, self.kept.tokens)[1][0])
+        columns = self.kept.columns(type(self.estimate.solution.law).variables)
+        return np.asarray(self.estimate.solution.gradient(*columns)[1][0])
 
     @property
     def further(self) -> tuple[Array, Array]:
         """The law's best split of ten times the largest compute, arrays of one."""
-        best = self.estimate.solution.law.optimum(FURTHER * float(self.sample.flops.max()))
+        law, flops = self.estimate.solution.law, self.sample.flops
+        try:
+            best = law.optimum(FURTHER * float(flops.max()))
+        except InputError:  # the law has no best split: then both counts of the largest run grow alike
+            largest = int(np.argmax(flops))
+            root = FURTHER**0.5
+            best = Optimum(root * float(self.sample.params[largest]), root * float(self.sample.tokens[largest]))
         return np.array([best.params]), np.array([best.tokens])
 
     def moved_without(self, left_out: NDArray[np.bool_]) -> tuple[float, float] | None:

@@ -13,7 +13,14 @@ import numpy as np
 from planner.errors import InputError
 from planner.fitting.backtest import BEYOND, Fold, backtest_table, folds_of, reached
 from planner.fitting.backtest_row import BacktestRow
-from planner.fitting.checks import failed_from, judge, judge_backtest, require_floor_below, require_identifiable
+from planner.fitting.checks import (
+    failed_from,
+    judge,
+    judge_backtest,
+    require_floor_below,
+    require_identifiable,
+    require_moved,
+)
 from planner.fitting.estimate import Estimate, estimate
 from planner.fitting.finding import Finding, Severity
 from planner.fitting.interval import Uncertainty, uncertainty_of
@@ -93,17 +100,24 @@ class Fit:
 
     @property
     def correlations(self) -> dict[tuple[str, str], float]:
-        """Correlations of the logs of the law's letters over the draws; a letter that is held has none."""
+        """Correlations of the law's letters (of logs, where one sign) over the draws; a letter that is held has none."""
         drawn = [vars(type(self.law).from_theta(draw, self.centre)) for draw in self.uncertainty.draws]
-        logs = {name: np.log([row[name] for row in drawn]) for name in self.parameters}
+        logs = {name: _logs(np.array([row[name] for row in drawn])) for name in self.parameters}
         free = [name for name, values in logs.items() if np.ptp(values) > 1e-9]
         return {(a, b): float(np.corrcoef(logs[a], logs[b])[0, 1]) for a, b in combinations(free, 2)}
 
     def interval(self, drawn: Array, point: float) -> tuple[float, float]:
-        """A central interval from draws `(K,)` of a positive quantity, about `point` on the log scale."""
+        """A central interval from draws `(K,)` about `point`, on the log scale where all of them are positive."""
+        if not point > 0 or not (drawn > 0).all():
+            low, high = self.uncertainty.quantiles(drawn[np.isfinite(drawn)] - point, self.level)
+            return point + float(low), point + float(high)
         deviations = np.log(drawn) - math.log(point)
         low, high = self.uncertainty.quantiles(deviations[np.isfinite(deviations)], self.level)
         return point * math.exp(low), point * math.exp(high)
+
+
+def _logs(values: Array) -> Array:
+    return np.log(np.abs(values)) if (values > 0).all() or (values < 0).all() else values
 
 
 def fit(runs: RunTable | Sample, recipe: Recipe | None = None, *, level: float = 0.9, seed: int = 0) -> Fit:
@@ -118,6 +132,7 @@ def fit(runs: RunTable | Sample, recipe: Recipe | None = None, *, level: float =
     require_identifiable(sample, recipe.law)
     require_floor_below(sample, recipe.constraints)
     fitted = estimate(sample, recipe)
+    require_moved(sample, fitted)
     folds = folds_of(sample, recipe, level=level)
     table = backtest_table(folds)
     findings = (*judge(sample, fitted, recipe), *judge_backtest(table, level))

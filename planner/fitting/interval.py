@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -25,9 +26,10 @@ class Points(NamedTuple):
     log_compute: Array
 
     @classmethod
-    def of(cls, law: type[Law], centre: Centre, params: Array, tokens: Array) -> Points:
-        """Points from raw counts `(m,)`."""
-        return cls(law.inputs(centre, params, tokens), np.log(params) + np.log(tokens))
+    def of(cls, law: type[Law], centre: Centre, named: Mapping[str, Array]) -> Points:
+        """Points from raw columns `(m,)` by name; params and tokens are always among them."""
+        x = law.inputs(centre, *(named[name] for name in law.variables))
+        return cls(x, np.log(named["params"]) + np.log(named["tokens"]))
 
 
 @dataclass(frozen=True)
@@ -78,13 +80,13 @@ def uncertainty_of(sample: Sample, fitted: Estimate, recipe: Recipe, *, seed: in
     kept = sample.at(fitted.kept)
     spread = recipe.spread_for(kept.loss.size)
     if spread is Spread.BOOTSTRAP:
-        x = (kept.params, kept.tokens)
+        x = kept.columns(recipe.law.variables)
         drawn = bootstrap(
             recipe.law, x, kept.loss, objective=recipe.objective, resamples=draws, seed=seed,
             constraints=recipe.constraints, clusters=kept.cluster, weight=kept.weight, noise=kept.noise,
         )  # fmt: skip
     else:
-        drawn = normal_draws(fitted, recipe.law, draws, seed)
+        drawn = normal_draws(fitted, type(fitted.solution.law), draws, seed)
     return Uncertainty(
         spread, fitted.covariance, drawn, fitted.solution.scale, fitted.noise, fitted.df, fitted.drift, fitted.frontier
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +11,7 @@ from planner.errors import InputError
 from planner.fitting.fit import Fit
 from planner.fitting.interval import Points
 from planner.laws.centre import Array
+from planner.laws.link import unlinked
 
 LEAST, MOST = 1.0, 1e30  # params or tokens that anybody could mean
 
@@ -34,16 +35,20 @@ class Prediction:
     compute_ratio: float
 
 
-def predict(fit: Fit, *, params: float, tokens: float) -> Prediction:
-    """Predicted loss at raw counts; `params` is the count that the fit was made on."""
+def predict(fit: Fit, *, params: float, tokens: float, **others: float) -> Prediction:
+    """Predicted loss at raw counts; `params` is the count that the fit was made on.
+
+    `others` are values of what else the law speaks of (lr_peak, ...). Raises InputError for one that is missing or unknown.
+    """
     for name, value in (("params", params), ("tokens", tokens)):
         if not LEAST <= value <= MOST:
             raise InputError(
                 f"{name} = {value:g} is not between {LEAST:g} and {MOST:g}", "give a plain count: 37B, 14.8T"
             )
     law = type(fit.law)
-    at = Points.of(law, fit.centre, np.array([params]), np.array([tokens]))
-    loss = math.exp(float(law.gradient(fit.theta, at.x)[0][0, 0]))
+    at = Points.of(law, fit.centre, _values(fit, params, tokens, others))
+    f = float(law.gradient(fit.theta, at.x)[0][0, 0])
+    loss = float(unlinked(law, f))
     mean = fit.uncertainty.mean(law, fit.theta, at, fit.level)
     run = fit.uncertainty.one_run(law, fit.theta, at, fit.level)
     supported, reason = support(fit, params, tokens)
@@ -51,8 +56,8 @@ def predict(fit: Fit, *, params: float, tokens: float) -> Prediction:
         params=params,
         tokens=tokens,
         loss=loss,
-        interval_mean=(loss * math.exp(mean[0][0]), loss * math.exp(mean[1][0])),
-        interval_run=(loss * math.exp(run[0][0]), loss * math.exp(run[1][0])),
+        interval_mean=(float(unlinked(law, f + mean[0][0])), float(unlinked(law, f + mean[1][0]))),
+        interval_run=(float(unlinked(law, f + run[0][0])), float(unlinked(law, f + run[1][0]))),
         level=fit.level,
         supported=supported,
         reason=reason,
@@ -66,11 +71,24 @@ def predict_curve(fit: Fit, params: Array, tokens: Array, *, one_run: bool = Fal
     For drawing: no support is judged.
     """
     law = type(fit.law)
-    at = Points.of(law, fit.centre, params, tokens)
-    loss = np.exp(law.gradient(fit.theta, at.x)[0][0])
+    at = Points.of(law, fit.centre, {"params": params, "tokens": tokens, "flops": 6 * params * tokens})
+    f = law.gradient(fit.theta, at.x)[0][0]
     interval = fit.uncertainty.one_run if one_run else fit.uncertainty.mean
     low, high = interval(law, fit.theta, at, fit.level)
-    return loss, loss * np.exp(low), loss * np.exp(high)
+    return unlinked(law, f), unlinked(law, f + low), unlinked(law, f + high)
+
+
+def _values(fit: Fit, params: float, tokens: float, others: Mapping[str, float]) -> dict[str, Array]:
+    """Raw columns of one point by name."""
+    known = {"params": params, str(fit.count): params, "tokens": tokens, "flops": 6 * params * tokens}
+    wanted = [name for name in fit.law.variables if name not in known]
+    missing, unknown = [name for name in wanted if name not in others], [name for name in others if name not in wanted]
+    if missing:
+        raise InputError(f"the {fit.law.name} law also needs {', '.join(missing)}", f"--at {missing[0]}=...")
+    if unknown:
+        told = f"it also takes {', '.join(wanted)}" if wanted else "it takes params and tokens"
+        raise InputError(f"the {fit.law.name} law knows no {unknown[0]!r}", told)
+    return {name: np.array([value]) for name, value in {**known, **others}.items()}
 
 
 def support(fit: Fit, params: float, tokens: float) -> tuple[bool, str]:

@@ -81,12 +81,13 @@ def default_recipe() -> Recipe:
     return Recipe(Coupled, AdaptiveHuber(), None, Spread.POSTERIOR, MODEL_ERROR)
 
 
-def choose_recipe(law: str = "auto", *, huber_delta: float | None = None) -> Recipe:
-    """`auto`, or `coupled` without a delta, is the default recipe; any other choice is the plain textbook fit.
+def choose_recipe(law: str | type[Law] = "auto", *, huber_delta: float | None = None) -> Recipe:
+    """`auto`, or `coupled` without a delta, is the default recipe; any other law, by name or itself, the plain textbook fit.
 
     The textbook fit uses all rows, no prior and a case bootstrap; without a delta it adapts it to the residuals.
     """
-    if huber_delta is None and law in ("auto", Coupled.name):
+    if huber_delta is None and law in ("auto", Coupled.name, Coupled):
         return default_recipe()
     objective = AdaptiveHuber() if huber_delta is None else Huber(huber_delta)
-    return Recipe(Coupled if law == "auto" else find_law(law), objective, None, Spread.BOOTSTRAP)
+    chosen = find_law("coupled" if law == "auto" else law) if isinstance(law, str) else law
+    return Recipe(chosen, objective, None, Spread.BOOTSTRAP)

@@ -10,6 +10,7 @@ from planner.fitting.finding import Finding, Fitted, note, warning
 from planner.fitting.objective import majorising_weight
 from planner.fitting.ranks import spearman
 from planner.laws.centre import Array
+from planner.laws.law import of_size_and_data
 
 FAR = 5.0  # robust sd: one normal run in two million
 NAMED = 3  # outliers told one by one
@@ -39,7 +40,10 @@ def _told(fitted: Fitted, run: int) -> str:
         if name is not None
         else f"{fitted.kept.params[run]:.3g} params on {fitted.kept.tokens[run]:.3g} tokens"
     )
-    return f"{what} {fitted.residual[run] / scale:+.1f} sd, moves the forecast at 10x by {influence(fitted)[run]:+.2%}"
+    far = f"{what} {fitted.residual[run] / scale:+.1f} sd"
+    if not of_size_and_data(type(fitted.estimate.solution.law)):
+        return far
+    return f"{far}, moves the forecast at 10x by {influence(fitted)[run]:+.2%}"
 
 
 def influence(fitted: Fitted) -> Array:

@@ -7,6 +7,7 @@ import numpy as np
 from planner.fitting.affine import Affine
 from planner.fitting.solve import Solution
 from planner.laws.centre import Array
+from planner.laws.link import linked
 from planner.runs.sample import Sample
 
 LARGEST_LEVERAGE = 0.9  # a run that decides its own prediction tells nothing of its error
@@ -19,10 +20,10 @@ def sandwich(solution: Solution, runs: Sample) -> Array:
     one run) have their scores added first (Liang, Zeger 1986).
     """
     T = (solution.affine or Affine.free(type(solution.law))).matrix
-    f, jacobian = solution.gradient(runs.params, runs.tokens)
+    f, jacobian = solution.gradient(*runs.columns(type(solution.law).variables))
     quiet = 1.0 if runs.noise is None else np.median(runs.noise) / runs.noise
     weight = np.ones(runs.loss.size) if runs.weight is None else runs.weight
-    J, residual = T.T @ jacobian[0] * quiet, (np.log(runs.loss) - f[0]) * quiet
+    J, residual = T.T @ jacobian[0] * quiet, (linked(type(solution.law), runs.loss) - f[0]) * quiet
     inside = weight * (np.abs(residual) <= solution.delta)
     bread = np.linalg.pinv(np.einsum("pm,m,qm->pq", J, inside, J), hermitian=True)
     leverage = np.einsum("pm,pq,qm->m", J, bread, J) * inside

@@ -18,9 +18,12 @@ from planner.fitting.interval import Uncertainty
 from planner.fitting.recipe import Spread
 from planner.laws import find_law
 from planner.laws.centre import Centre
+from planner.laws.formula import FromFormula, make_law
+from planner.laws.law import Law
 from planner.runs.columns import Count
 
 SCHEMA = 4
+USERS = "formula"  # what a law given by the user is called
 
 
 def fit_summary(fit: Fit) -> dict[str, Any]:
@@ -58,6 +61,8 @@ def fit_to_record(fit: Fit) -> dict[str, Any]:
     record = {
         "schema": SCHEMA,
         **fit_summary(fit),
+        "variables": fit.law.variables,
+        "theta_names": fit.law.theta_names,
         "theta": fit.theta,
         "centre": fit.centre,
         "df": fit.uncertainty.df,
@@ -105,7 +110,7 @@ AGAIN = "make it again with `planner fit`"
 
 
 def _fit(record: dict[str, Any]) -> Fit:
-    law = find_law(record["law"])
+    law = _law(record)
     theta = np.array(record["theta"], float)
     if theta.shape != law.lower.shape or not ((theta >= law.lower) & (theta <= law.upper)).all():
         raise ValueError(f"theta is none of the {law.name} law")
@@ -149,6 +154,22 @@ def _fit(record: dict[str, Any]) -> Fit:
         ),
         backtest=tuple(BacktestRow(**row) for row in record["backtest"]),
         data_sha256=str(record["data_sha256"]),
+    )
+
+
+def _law(record: dict[str, Any]) -> type[Law]:
+    """The law by its name, or from its formula; with the signs of letters that the runs settled."""
+    name = str(record["law"])
+    law = find_law(name) if name != USERS else make_law(str(record["formula"]), [str(v) for v in record["variables"]])
+    if not issubclass(law, FromFormula):
+        return law
+    held = dict(zip(law.letters, map(str, record["theta_names"]), strict=True))
+    return law.with_signs(
+        {
+            letter: -1 if name.startswith("ln -") else 1
+            for letter, name in held.items()
+            if letter in law.plain and name != letter
+        }
     )
 
 

@@ -33,6 +33,7 @@ class Chinchilla:
     formula: ClassVar[str] = "L = E + A/N^alpha + B/D^beta"
     source: ClassVar[str] = "Hoffmann et al. 2022, arXiv 2203.15556, eq. 2"
     link: ClassVar[str] = "log"
+    target: ClassVar[str] = "loss"
     variables: ClassVar[tuple[str, ...]] = ("params", "tokens")
     theta_names: ClassVar[tuple[str, ...]] = ("ln E", "ln A at centre", "ln B at centre", "alpha", "beta")
     letters: ClassVar[tuple[str, ...]] = ("E", "A", "B", "alpha", "beta")

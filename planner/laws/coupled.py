@@ -36,6 +36,7 @@ class Coupled:
     formula: ClassVar[str] = "L = E + ((A/N^alpha)^(1/k) + (B/D^beta)^(1/k))^k"
     source: ClassVar[str] = "this project; additive case: arXiv 2203.15556, eq. 2"
     link: ClassVar[str] = "log"
+    target: ClassVar[str] = "loss"
     variables: ClassVar[tuple[str, ...]] = ("params", "tokens")
     theta_names: ClassVar[tuple[str, ...]] = ("ln E", "ln A at centre", "ln B at centre", "alpha", "beta", "ln k")
     letters: ClassVar[tuple[str, ...]] = ("E", "A", "B", "alpha", "beta", "k")

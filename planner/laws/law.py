@@ -63,16 +63,18 @@ class Expansion(Protocol):
 class Law(Protocol):
     """A law of loss (nats per token) in its `variables`, as a frozen value of its paper's letters.
 
-    `link` says what is fitted: "log" the logarithm of the loss, "identity" the value itself (an accuracy).
-    `theta`, shape `(p,)` or `(S, p)` for S problems at once, holds the same law in the coordinates it is fitted in; there
-    the methods below take `x`, shape `(v, m)`, what `inputs` makes of the runs' columns, and return predicted ln loss `f`
-    of shape `(S, m)` (the predicted value for link "identity").
+    `target` names the column that is predicted, and `link` what is fitted of it: "log" the logarithm of the loss,
+    "identity" the value itself (an accuracy). `theta`, shape `(p,)` or `(S, p)` for S problems at once, holds the
+    same law in the coordinates it is fitted in; there the methods below take `x`, shape `(v, m)`, what `inputs` makes
+    of the runs' columns, and return predicted ln loss `f` of shape `(S, m)` (the predicted value for link
+    "identity").
     """
 
     name: ClassVar[str]
     formula: ClassVar[str]
     source: ClassVar[str]
     link: ClassVar[str]
+    target: ClassVar[str]
     variables: ClassVar[tuple[str, ...]]
     theta_names: ClassVar[tuple[str, ...]]
     letters: ClassVar[tuple[str, ...]]
@@ -153,3 +155,8 @@ def amplitude_forms(p: int, centre: Centre) -> Array:
 def rows(theta: Array) -> Array:
     """Theta with a leading axis of problems, shape `(S, p)`."""
     return np.atleast_2d(np.asarray(theta, float))
+
+
+def of_size_and_data(law: type[Law]) -> bool:
+    """Whether params and tokens, in this order, are all that a law speaks of: best splits and sweeps are for those."""
+    return law.variables == ("params", "tokens")

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from planner.laws.formula.from_formula import FromFormula
 
 POINTS, ZOOMS = 401, 4  # of ln params, each time over the two cells beside the lowest point
-LEAST = 1e3  # params or tokens of a split that anybody could mean
+LEAST = 1e-9  # params or tokens: far below any meant, so that an end of the range is one of the law
 
 
 def best_split(law: FromFormula, flops: float) -> Optimum:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import math
 from collections.abc import Callable
+from contextlib import suppress
 from itertools import pairwise
 
 import matplotlib
@@ -15,10 +16,13 @@ from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 
+from planner.errors import InputError
 from planner.fitting.fit import Fit
 from planner.fitting.isoflop import profiles
 from planner.fitting.objective import robust_scale
 from planner.fitting.residual_checks import FAR
+from planner.laws.law import of_size_and_data
+from planner.laws.link import linked, unlinked
 from planner.report.axes import HUMAN, PERCENT, RATIO_LABEL, flops_axis, group_of, loss_label, thinned_to
 from planner.report.forecast_figures import backtest_figure, extrapolation_figure
 from planner.report.svg import BLUE, GREY, ORANGE, RED, SKY, styled
@@ -37,7 +41,12 @@ def pictures(fit: Fit, sample: Sample, kind: str) -> dict[str, bytes]:
         "extrapolation": lambda: extrapolation_figure(fit, sample),
         "backtest": lambda: backtest_figure(fit.backtest, fit.level),
     }
-    drawn = {f"{name}.{kind}": picture(name, draw, kind) for name, draw in made.items()}
+    if not of_size_and_data(type(fit.law)):
+        made = {name: made[name] for name in ("law", "letters", "backtest")}
+    drawn = {}
+    for name, draw in made.items():
+        with suppress(InputError):  # a law without a best split has no path to draw
+            drawn[f"{name}.{kind}"] = picture(name, draw, kind)
     return {name: content for name, content in drawn.items() if content is not None}
 
 
@@ -57,11 +66,24 @@ def law_figure(fit: Fit, sample: Sample) -> Figure:
     """Loss against compute with the law at three ratios, residuals below; far runs are ringed, those left out hollow."""
     shown, thinned = thinned_to(sample)
     ratio = shown.tokens / shown.params
-    residual = np.log(shown.loss) - np.log(np.asarray(fit.law(shown.params, shown.tokens)))
+    law = type(fit.law)
+    predicted = linked(law, np.asarray(fit.law(*shown.columns(law.variables))))
+    residual = linked(law, shown.loss) - predicted
     inside = shown.flops >= _window_edge(fit, sample)
     figure = Figure(figsize=(9, 6.6), layout="constrained")
     top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1.2])
-    _law_at_ratios(top, fit, shown.flops, ratio)
+    if of_size_and_data(law):
+        _law_at_ratios(top, fit, shown.flops, ratio)
+    else:
+        top.scatter(
+            shown.flops,
+            unlinked(law, predicted),
+            marker="_",
+            color=BLUE,
+            s=40,
+            label="law at the run's columns",
+            zorder=4,
+        )
     scale = max(fit.uncertainty.scale, robust_scale(residual[inside], len(fit.parameters)))
     far = inside & (np.abs(residual) > FAR * scale)
     norm = LogNorm(ratio.min(), max(ratio.max(), 1.01 * ratio.min()))
@@ -132,9 +154,9 @@ def isoflop_figure(fit: Fit, sample: Sample) -> Figure | None:
 
 def letters_figure(fit: Fit) -> Figure:
     """Draws of neighbouring letters with the ellipses that hold half and nine tenths of them."""
-    logged = {name: name not in ("alpha", "beta") for name in fit.parameters}
     drawn = [vars(type(fit.law).from_theta(draw, fit.centre)) for draw in fit.uncertainty.draws]
     values = {name: np.array([row[name] for row in drawn]) for name in fit.parameters}
+    logged = {name: name not in ("alpha", "beta") and bool((column > 0).all()) for name, column in values.items()}
     free = [name for name, column in values.items() if np.ptp(column) > 1e-12]
     wanted = [("alpha", "beta"), ("alpha", "A"), ("beta", "B"), ("alpha", "E"), ("alpha", "k"), ("beta", "E")]
     pairs = [pair for pair in wanted if set(pair) <= set(free)][:6] or list(pairwise(free))[:1]

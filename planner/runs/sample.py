@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -19,11 +19,9 @@ from planner.text import short
 
 Array = NDArray[np.float64]
 
-# Columns that checks look at, where a table has them.
-EXTRA = (
-    "run_id", "seed", "study", "lr_peak", "batch_tokens", "warmup_tokens", "weight_decay", "schedule", "context_length",
-    "is_final", "steps", "flops", "tokens_unique", "vocab_size", "optimizer", "precision", "line",
-)  # fmt: skip
+# Columns that checks look at, where a table has them, beside every column of numbers.
+EXTRA = ("run_id", "seed", "study", "schedule", "optimizer", "precision", "line")
+TAKEN = ("tokens", "is_final", "status", "variant", "group")
 
 
 @dataclass(frozen=True)
@@ -58,6 +56,34 @@ class Sample:
     def flops(self) -> Array:
         """6 x params x tokens by this sample's own count, `(n_runs,)`."""
         return 6.0 * self.params * self.tokens
+
+    @property
+    def named(self) -> dict[str, Array]:
+        """Every column of numbers by name, `(n_runs,)`: counts, FLOPs (as logged, else 6 x params x tokens), other columns."""
+        others = {name: column for name, column in self.extra.items() if np.issubdtype(column.dtype, np.number)}
+        return {
+            "flops": self.flops,
+            **others,
+            "params": self.params,
+            str(self.count): self.params,
+            "tokens": self.tokens,
+        }
+
+    def columns(self, names: Sequence[str]) -> list[Array]:
+        """One array `(n_runs,)` per name; InputError for a column that is not there, or holds what is no number."""
+        found = self.named
+        for name in names:
+            if name not in found:
+                raise InputError(
+                    f"{self.name}: no column of numbers {name!r}", short(f"columns: {', '.join(found)}", 200)
+                )
+            bad = ~np.isfinite(found[name])
+            if bad.any():
+                line = self.extra["line"][bad][0] if "line" in self.extra else int(np.argmax(bad)) + 1
+                raise InputError(
+                    f"{self.name}: line {line}: {name} is missing or not a number", "mend it, or leave it out: --where"
+                )
+        return [np.asarray(found[name], float) for name in names]
 
     @property
     def sha256(self) -> str:
@@ -110,15 +136,16 @@ def sample_of(
     group: str | None = None,
     weight: str | None = None,
     noise: str | None = None,
+    target: str = "loss",
 ) -> Sample:
-    """The finished baseline runs of one group as arrays; `weight` and `noise` name columns.
+    """The finished baseline runs of one group as arrays; `weight` and `noise` name columns, `target` what stands as loss.
 
     Rows of another status, checkpoints that are not final and variants are dropped and counted. Raises InputError for
     a missing column, mixed losses, a loss, params or tokens that is missing, zero or negative, and for a weight that is
     negative or a noise that is not above zero.
     """
     chosen = choose_count(table, count)
-    for name in ("tokens", "loss"):
+    for name in ("tokens", target):
         if name not in table.frame:
             raise InputError(
                 f"{table.source}: no column {name!r}", f"name it: --column theirs={name}; {_columns(table)}"
@@ -131,23 +158,32 @@ def sample_of(
         frame = frame[frame["group"].astype(str) == group]
     frame, dropped = finished_rows(table, frame, variants=False)
     require_unmixed(table, frame)
-    for name in (str(chosen), "tokens", "loss"):
+    for name in (str(chosen), "tokens", target):
         require_positive(table, frame, name)
     unit = str(frame["loss_unit"].iloc[0]) if "loss_unit" in frame else DEFAULT_LOSS_UNIT
+    unit = unit if target == "loss" else target
     return Sample(
         params=frame[chosen].to_numpy(float),
         tokens=frame["tokens"].to_numpy(float),
-        loss=frame["loss"].to_numpy(float),
+        loss=frame[target].to_numpy(float),
         count=chosen,
         group=group or "",
         loss_unit=unit,
         dropped=dropped,
-        notes=_notes(frame, unit),
+        notes=_notes(frame, unit) if target == "loss" else (),
         source=table.source,
         weight=None if weight is None else _column(table, frame, weight, zero=True),
         noise=None if noise is None else _column(table, frame, noise, zero=False),
-        extra={name: _plain(frame, name) for name in EXTRA if name in frame},
+        extra={
+            name: _plain(frame, name)
+            for name in map(str, frame)
+            if name not in (*TAKEN, target) and _wanted(frame, name)
+        },
     )
+
+
+def _wanted(frame: pd.DataFrame, name: str) -> bool:
+    return name in EXTRA or pd.api.types.is_numeric_dtype(frame[name])
 
 
 def _plain(frame: pd.DataFrame, name: str) -> NDArray[Any]:

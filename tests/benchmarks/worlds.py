@@ -127,7 +127,7 @@ def in_world(job: tuple[str, str, int], sets: int) -> dict[str, float | str]:
         sample = drawn(world, seed)
         fitted = estimate(sample, recipe)
         known = uncertainty_of(sample, fitted, recipe, seed=seed, draws=400 if recipe_name in DEAR else 1)
-        at = Points.of(recipe.law, fitted.solution.centre, params, tokens)
+        at = Points.of(recipe.law, fitted.solution.centre, {"params": params, "tokens": tokens})
         low, high = known.mean(recipe.law, fitted.solution.theta, at, LEVEL)
         error = float(fitted.predict(params, tokens)[0][0]) - actual
         rows.append((float(-high[0] <= error <= -low[0]), float(high[0] - low[0]), error))

@@ -47,7 +47,7 @@ def test_bootstrap_intervals_are_quantiles_of_refits():
     fitted = estimate(sample, recipe)
     known = uncertainty_of(sample, fitted, recipe, seed=0, draws=2000)
     assert known.drift == 0  # a textbook interval knows of no error but noise
-    at = Points.of(recipe.law, fitted.solution.centre, sample.params, sample.tokens)
+    at = Points.of(recipe.law, fitted.solution.centre, sample.named)
     drawn = recipe.law.gradient(known.draws, at.x)[0].std(0)
     low, high = known.mean(recipe.law, fitted.solution.theta, at, 0.9)
     assert np.median((high - low) / (2 * 1.645 * drawn)) == pytest.approx(1, abs=0.1)

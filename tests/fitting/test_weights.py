@@ -68,7 +68,7 @@ def test_copies_of_a_run_under_its_name_are_one_run(spread):
 def _width(sample, recipe) -> float:
     fitted = estimate(sample, recipe)
     known = uncertainty_of(sample, fitted, recipe, seed=0, draws=400)
-    at = Points.of(recipe.law, fitted.solution.centre, np.array([1e10]), np.array([2e11]))
+    at = Points.of(recipe.law, fitted.solution.centre, {"params": np.array([1e10]), "tokens": np.array([2e11])})
     low, high = known.mean(recipe.law, fitted.solution.theta, at, 0.9)
     return float(high[0] - low[0])
 

@@ -23,6 +23,7 @@ from planner.laws.law import Optimum, Prior, Published, rows
 from planner.laws.split import best_split
 
 ANY = (-np.inf, np.inf)
+ORDER = ("params", "tokens")  # of a user's variables: these come first
 ALIKE = 0.8  # as likeness of names goes, from which a letter is taken for a misspelt column
 
 
@@ -31,13 +32,15 @@ class FromFormula:
 
     theta holds ln(letter); the letter itself for those in `plain`; ln(-letter) for those in `negative`. When a class does
     not say, letters that are exponents alone are plain, within [1e-3, 2.5], and all others positive. `bounds` speaks in
-    letters. What is predicted is ln of the formula for link "log", the formula's value for "identity".
+    letters. `target` names the column that is predicted. What is fitted is ln of the formula for link "log", the
+    formula's value for "identity".
     """
 
     formula: ClassVar[str]
     name: ClassVar[str]
     source: ClassVar[str]
     link: ClassVar[str] = "log"
+    target: ClassVar[str] = "loss"
     published: ClassVar[tuple[Published, ...]] = ()
     bounds: ClassVar[Mapping[str, tuple[float, float]]] = {}
     negative: ClassVar[frozenset[str]] = frozenset()
@@ -131,7 +134,11 @@ class FromFormula:
 
         Only letters of free sign (plain, unbounded, no exponents) are touched; the class itself when there are none.
         """
-        found = sure_signs(cls.reading(), x, y, weight)
+        return cls.with_signs(sure_signs(cls.reading(), x, y, weight))
+
+    @classmethod
+    def with_signs(cls, found: Mapping[str, int]) -> type[Self]:
+        """This law with the signs (1 or -1) of some letters of free sign given; the class itself when there are none."""
         if not found:
             return cls
         read = cls.reading()
@@ -149,7 +156,7 @@ class FromFormula:
 
         Raises InputError for a law of other variables, and where the lowest value lies at an end of any sensible split.
         """
-        if set(self.variables) != {"params", "tokens"}:
+        if self.variables != ORDER:
             raise InputError(
                 f"the {self.name} law speaks of {', '.join(self.variables)}: it has no best size and tokens",
                 "choose a law of params and tokens",
@@ -197,7 +204,8 @@ def make_law(
     a formula without variables or letters, and for a letter that looks like a misspelt column.
     """
     root = parse(text)
-    variables = tuple(name_ for name_ in names(root) if name_ in columns)
+    used = [name_ for name_ in names(root) if name_ in columns]
+    variables = tuple(sorted(used, key=lambda name_: ORDER.index(name_) if name_ in ORDER else len(ORDER)))
     letters = tuple(name_ for name_ in names(root) if name_ not in columns)
     _check_names(root_names=names(root), variables=variables, letters=letters, columns=columns)
     unknown = [letter for letter in positive if letter not in letters]

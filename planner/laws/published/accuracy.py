@@ -29,6 +29,7 @@ class SigmoidAccuracy(FromFormula):
     L_0: float
 
     name: ClassVar[str] = "sigmoid-accuracy"
+    target: ClassVar[str] = "accuracy"
     formula: ClassVar[str] = "b + a/(1 + exp(k*(loss - L_0)))"
     variables: ClassVar[tuple[str, ...]] = ("loss",)
     source: ClassVar[str] = "Bhagia et al. 2024, arXiv 2412.04403"
@@ -57,6 +58,7 @@ class AverageError(FromFormula):
     gamma: float
 
     name: ClassVar[str] = "average-error"
+    target: ClassVar[str] = "error"
     formula: ClassVar[str] = "epsilon - k*exp(-gamma*loss)"
     variables: ClassVar[tuple[str, ...]] = ("loss",)
     source: ClassVar[str] = "Gadre et al. 2024, arXiv 2403.08540, eq. 5"

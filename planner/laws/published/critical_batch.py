@@ -29,6 +29,7 @@ class StepsToLoss(FromFormula):
     B_crit: float
 
     name: ClassVar[str] = "steps-to-loss"
+    target: ClassVar[str] = "steps"
     formula: ClassVar[str] = "S_min*(1 + B_crit/batch_tokens)"
     variables: ClassVar[tuple[str, ...]] = ("batch_tokens",)
     source: ClassVar[str] = "McCandlish et al. 2018, arXiv 1812.06162"
@@ -56,6 +57,7 @@ class TokensToLoss(FromFormula):
     B_crit: float
 
     name: ClassVar[str] = "tokens-to-loss"
+    target: ClassVar[str] = "tokens"
     formula: ClassVar[str] = "E_min*(1 + batch_tokens/B_crit)"
     variables: ClassVar[tuple[str, ...]] = ("batch_tokens",)
     source: ClassVar[str] = "McCandlish et al. 2018, arXiv 1812.06162"
@@ -81,6 +83,7 @@ class CriticalBatch(FromFormula):
     m: float
 
     name: ClassVar[str] = "critical-batch"
+    target: ClassVar[str] = "batch_tokens"
     formula: ClassVar[str] = "c*tokens^m"
     variables: ClassVar[tuple[str, ...]] = ("tokens",)
     source: ClassVar[str] = "Zhang et al. 2024, arXiv 2410.21676"

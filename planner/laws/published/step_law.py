@@ -31,6 +31,7 @@ class BestRate(FromFormula):
     q: float
 
     name: ClassVar[str] = "best-rate"
+    target: ClassVar[str] = "lr_peak"
     formula: ClassVar[str] = "c*tokens^q/params^p"
     variables: ClassVar[tuple[str, ...]] = ("params", "tokens")
     source: ClassVar[str] = "Li et al. 2025, arXiv 2503.04715"
@@ -57,6 +58,7 @@ class BestBatch(FromFormula):
     r: float
 
     name: ClassVar[str] = "best-batch"
+    target: ClassVar[str] = "batch_tokens"
     formula: ClassVar[str] = "c*tokens^r"
     variables: ClassVar[tuple[str, ...]] = ("tokens",)
     source: ClassVar[str] = "Li et al. 2025, arXiv 2503.04715"

@@ -159,11 +159,11 @@ def test_a_formula_that_cannot_be_a_law_is_refused(formula, message, hint):
 def test_a_column_outside_of_the_formulas_domain_is_refused_with_its_run():
     law = make_law("E + G*log(warmup)^2 + A/params^alpha", ["warmup", "params"])
     with pytest.raises(InputError, match=r"log\(warmup\) has no value at run 1 \(warmup = 0\)"):
-        law.inputs(None, [1.0, 0.0], [1e9, 1e9])
-    with pytest.raises(InputError, match="takes warmup, params, not 1 columns"):
+        law.inputs(None, [1e9, 1e9], [1.0, 0.0])
+    with pytest.raises(InputError, match="takes params, warmup, not 1 columns"):
         law.inputs(None, [1.0])
     with pytest.raises(InputError, match="params has no value at run 0"):
-        law.inputs(None, [1.0, 1.0], [np.nan, 1e9])
+        law.inputs(None, [np.nan, 1e9], [1.0, 1.0])
 
 
 def test_what_a_class_writes_must_be_its_fields_and_variables():
