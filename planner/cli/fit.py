@@ -52,6 +52,11 @@ CrossCheck = Annotated[
 ]
 
 
+AcrossLaws = Annotated[
+    bool, typer.Option("--across-laws", help="Let the disagreement of laws widen what is said beyond the largest run.")
+]
+
+
 def register(app: typer.Typer) -> None:
     """Add the command."""
     app.command("fit")(fit)
@@ -79,6 +84,7 @@ def fit(
     noise: NoiseColumn = None,
     final_flops: FinalFlops = None,
     final_usd: FinalUsd = None,
+    across_laws: AcrossLaws = False,
     plots: Plots = "svg",
     certify: Certify = False,
     cross_check: CrossCheck = False,
@@ -92,7 +98,7 @@ def fit(
     recipe = parse_recipe(law, huber_delta, window, interval, said, table=table, target=target)
     read = partial(sample_of, table, count=parse_count_name(count), weight=weight, noise=noise,
                    target=target or recipe.law.target)  # fmt: skip
-    made, refused = _fits(table, read, recipe, group, level, seed, pool=pool)
+    made, refused = _fits(table, read, recipe, group, level, seed, pool=pool, across_laws=across_laws)
     fits = [one for one, _ in made]
     kind = plot_kind(plots)
     final = None if final_flops is None else number("--final-flops", final_flops)
@@ -102,7 +108,7 @@ def fit(
         for one, sample in made
     ]
     asked = {"law": law, "huber_delta": huber_delta, "count": count, "window": window, "target": target,
-             "where": where, "group": group, "pool": pool,
+             "where": where, "group": group, "pool": pool, "across_laws": across_laws,
              "level": level, "column": column, "interval": interval, "prior": prior, "fix": fix, "tie": tie, "bound": bound,
              "weight": weight, "noise": noise}  # fmt: skip
     settings = {name: str(value) for name, value in asked.items()}
@@ -129,6 +135,7 @@ def _fits(
     seed: int,
     *,
     pool: bool = False,
+    across_laws: bool = False,
 ) -> tuple[list[tuple[Fit, Sample]], list[str]]:
     """One fit a group with its runs, and why groups could not be fitted; raises the first reason when none could."""
     from planner.errors import InputError
@@ -140,7 +147,7 @@ def _fits(
     for name in names:
         try:
             sample = read(group=name or None)
-            fits.append((make_fit(sample, recipe, level=level, seed=seed), sample))
+            fits.append((make_fit(sample, recipe, level=level, seed=seed, across_laws=across_laws), sample))
         except InputError as error:
             refused.append(error)
     if not fits:

@@ -41,6 +41,8 @@ def show_fit(fit: Fit) -> None:
         say("    " + ", ".join(f"{one}-{other} {r:+.2f}" for (one, other), r in strong))
     if fit.backtest:
         show_backtest(fit)
+    if fit.rivals:
+        _show_laws(fit)
     say("[[Checks]]")
     say(f"    {fit.outcome.value}")
     for finding in fit.findings:
@@ -72,6 +74,18 @@ def _statistics(fit: Fit) -> list[tuple[str, str]]:
     lines.append(("supported up to", f"{fit.reach.limit * fit.reach.flops:.3g} FLOPs ({fit.reach.limit:.3g}x the largest run), "
                   f"{low / 3:.3g} to {high * 3:.3g} tokens per parameter"))  # fmt: skip
     return lines
+
+
+def _show_laws(fit: Fit) -> None:
+    from planner.fitting.finding import FURTHER
+    from planner.quantities import human
+
+    say(f"[[Laws]] by their forecasts of the same hidden runs; what they say of {FURTHER:g}x the compute")
+    rows = [
+        (f"    {rival.law}", str(rival.hidden), f"{rival.error:.2%}", "" if rival.loss is None else f"{rival.loss:.4f}",
+         "" if rival.params is None else human(rival.params)) for rival in fit.rivals
+    ]  # fmt: skip
+    show_table("", ("    law", "hidden runs", "mean error", "loss", "best size"), rows)
 
 
 def _note(fit: Fit, letter: str) -> str:

@@ -35,9 +35,7 @@ class Allocation:
 
 def allocate(fit: Fit, *, flops: float) -> Allocation:
     """The compute-optimal split of `flops` training FLOPs (6 x params x tokens, the fit's own count)."""
-    if not (math.isfinite(flops) and flops > 0):
-        raise InputError(f"flops = {flops:g} is not above zero", "give the budget as a plain count: 3.3e24")
-    best = fit.law.optimum(flops)
+    best = fit.law.optimum(positive(flops))
     drawn = np.array([type(fit.law).from_theta(draw, fit.centre).optimum(flops) for draw in fit.uncertainty.draws])
     expected = predict(fit, params=best.params, tokens=best.tokens)
     return Allocation(
@@ -59,7 +57,15 @@ def allocate(fit: Fit, *, flops: float) -> Allocation:
     )
 
 
-LEAST_LOG_FLOPS, MOST_LOG_FLOPS = math.log(1e6), math.log(1e40)
+def positive(flops: float) -> float:
+    """A budget that is one; InputError otherwise."""
+    if not (math.isfinite(flops) and flops > 0):
+        raise InputError(f"flops = {flops:g} is not above zero", "give the budget as a plain count: 3.3e24")
+    return flops
+
+
+LEAST_LOG_FLOPS, FIRST_LOG_FLOPS, MOST_LOG_FLOPS = math.log(1e6), math.log(1e20), math.log(1e40)
+STRIDE = math.log(1e3)
 
 
 @dataclass(frozen=True)
@@ -81,21 +87,27 @@ def flops_for(fit: Fit, *, loss: float) -> Needed:
 
     Raises InputError for a loss at or below the law's floor E, or one that any compute reaches.
     """
-    if not (math.isfinite(loss) and loss > 0):
-        raise InputError(f"loss = {loss:g} is not above zero", "give it in the unit of the fit")
-    point = flops_at(fit.law, loss)
-    if not 0 < point < math.inf:
-        floor = fit.parameters["E"]
-        raise InputError(
-            f"loss {loss:g} is at or below what the law reaches with any compute (its floor E is {floor:.4g})"
-            if point > 0 else f"loss {loss:g} is above what the smallest run would reach",
-            "ask for a loss nearer to the runs'",
-        )  # fmt: skip
+    point = reached_at(fit, loss)
     drawn = np.array([flops_at(type(fit.law).from_theta(draw, fit.centre), loss) for draw in fit.uncertainty.draws])
     tail = (1 - fit.level) / 2
     low, high = np.quantile(drawn, [tail, 1 - tail], method="inverted_cdf")  # infinities cannot be averaged
     ends = min(float(low), point), max(float(high), point)
     return Needed(loss, point, ends, allocate(fit, flops=point))
+
+
+def reached_at(fit: Fit, loss: float) -> float:
+    """FLOPs at which the best split has this loss; InputError where none, or any, have it."""
+    if not (math.isfinite(loss) and loss > 0):
+        raise InputError(f"loss = {loss:g} is not above zero", "give it in the unit of the fit")
+    point = flops_at(fit.law, loss)
+    if not 0 < point < math.inf:
+        floor = f" (its floor E is {fit.parameters['E']:.4g})" if "E" in fit.parameters else ""
+        raise InputError(
+            f"loss {loss:g} is at or below what the law reaches with any compute{floor}"
+            if point > 0 else f"loss {loss:g} is above what the smallest run would reach",
+            "ask for a loss nearer to the runs'",
+        )  # fmt: skip
+    return point
 
 
 def flops_at(law: Law, loss: float) -> float:
@@ -104,8 +116,13 @@ def flops_at(law: Law, loss: float) -> float:
     def excess(log_flops: float) -> float:
         return float(law(*law.optimum(math.exp(log_flops)))) - loss
 
-    if excess(MOST_LOG_FLOPS) >= 0:
-        return math.inf
-    if excess(LEAST_LOG_FLOPS) <= 0:
-        return 0.0
-    return math.exp(brentq(excess, LEAST_LOG_FLOPS, MOST_LOG_FLOPS, xtol=1e-9))
+    low = high = FIRST_LOG_FLOPS  # outwards from there: some laws have no best split at the far ends
+    while excess(high) > 0:
+        if high >= MOST_LOG_FLOPS:
+            return math.inf
+        low, high = high, min(high + STRIDE, MOST_LOG_FLOPS)
+    while excess(low) <= 0:
+        if low <= LEAST_LOG_FLOPS:
+            return 0.0
+        low, high = max(low - STRIDE, LEAST_LOG_FLOPS), low
+    return math.exp(brentq(excess, low, high, xtol=1e-9))

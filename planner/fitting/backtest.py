@@ -44,7 +44,7 @@ class Fold:
 def folds_of(sample: Sample, recipe: Recipe, *, level: float = 0.9) -> list[Fold]:
     """One fold per cut that leaves enough runs on both sides; every fit and its interval see the training runs only."""
     folds = []
-    for training, held_out in _splits(sample, recipe.law):
+    for training, held_out in splits(sample, recipe.law):
         fitted = estimate(training, recipe)
         known = uncertainty_of(training, fitted, recipe, seed=0, draws=FOLD_DRAWS)
         law, solution = type(fitted.solution.law), fitted.solution
@@ -88,7 +88,8 @@ def backtest_table(folds: list[Fold]) -> tuple[BacktestRow, ...]:
     return tuple(table)
 
 
-def _splits(sample: Sample, law: type[Law]) -> list[tuple[Sample, Sample]]:
+def splits(sample: Sample, law: type[Law]) -> list[tuple[Sample, Sample]]:
+    """Runs to fit and larger ones to hide, one pair per cut that leaves enough of both."""
     splits = []
     for cut in dict.fromkeys(float(np.quantile(sample.flops, quantile)) for quantile in CUTS):
         below = sample.flops <= cut * (1 + 1e-9)

@@ -16,6 +16,7 @@ SMALLEST_DAMPING, LARGEST_DAMPING = 1e-9, 1e6
 TRUSTED_DAMPING = 1e-2  # below it the quadratic model's predicted gain tells how far the optimum is
 SMALLEST_PIVOT = 1e-8  # of the scaled Hessian, whose diagonal is about one
 LONGEST = 5000  # steps; runs that hardly identify a law make a bent valley in which a thousand are needed
+NOWHERE = 1e300  # an objective that every other is better than
 SMALL_BATCH = 24  # below it LAPACK, one system at a time, is quicker than elimination over the batch
 
 Rows = NDArray[np.intp]
@@ -66,7 +67,7 @@ def descend(
     """
     point = np.clip(start, box.lower, box.upper)
     active: Rows = np.arange(len(point))
-    here = expand(point, active, majorised < 1)
+    here = _sound(expand(point, active, majorised < 1))
     value = here.value.copy()
     damping, quiet = np.full(len(point), 1e-3), np.zeros(len(point), int)
     at, iteration = point.copy(), 0
@@ -75,7 +76,7 @@ def descend(
         enough = 0.1 * tolerance * np.abs(here.value)
         close = (predicted < enough) & (damping[active] <= TRUSTED_DAMPING) & (iteration > majorised)
         trial = np.clip(at + step, box.lower, box.upper)
-        there = expand(trial, active, iteration >= majorised)
+        there = _sound(expand(trial, active, iteration >= majorised))
         better = there.value < here.value
         small = here.value - there.value < tolerance * np.abs(here.value)
         d = damping[active]
@@ -93,6 +94,15 @@ def descend(
     converged = np.ones(len(point), bool)
     converged[active] = False
     return Descent(point, value, iteration, converged)
+
+
+def _sound(local: Local) -> Local:
+    """With nothing to gain where a number is not finite: a step into such a place is never better."""
+    sound = np.all([np.isfinite(part).reshape(len(part), -1).all(1) for part in local], axis=0)
+    if sound.all():
+        return local
+    flat = Local(np.full(len(sound), NOWHERE), *(np.zeros_like(part) for part in local[1:]))
+    return _choose(sound, local, flat)
 
 
 def _choose(better: NDArray[np.bool_], there: Local, here: Local) -> Local:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri, stdtrit
 
+from planner.errors import InputError
 from planner.fitting.affine import Affine
 from planner.fitting.configurations import configurations
 from planner.fitting.constraints import Constraints
@@ -78,6 +79,7 @@ def estimate(sample: Sample, recipe: Recipe) -> Estimate:
             tied=said.tied, bounds=said.bounds, letter_prior=said.letter_prior, weight=runs.weight, noise=runs.noise,
         )  # fmt: skip
         affine = solution.affine or Affine.free(type(solution.law))
+        _require_slopes(solution, runs)
         covariance = (
             sandwich(solution, runs)
             if recipe.spread_for(runs.loss.size) is Spread.SANDWICH
@@ -86,6 +88,16 @@ def estimate(sample: Sample, recipe: Recipe) -> Estimate:
         df, noise, drift = max(runs.loss.size - affine.matrix.shape[1], SMALLEST_DF), solution.scale, 0.0
     frontier = float((np.log(runs.params) + np.log(runs.tokens)).max())
     return Estimate(solution, covariance, df, noise, drift, frontier, kept, refused)
+
+
+def _require_slopes(solution: Solution, runs: Sample) -> None:
+    """Refuse an optimum at which letters have run so far that the law's slopes are no numbers."""
+    law = type(solution.law)
+    if not all(np.isfinite(part).all() for part in solution.gradient(*runs.columns(law.variables))):
+        raise InputError(
+            f"{runs.name}: the {law.name} law's letters run beyond all bounds on these runs",
+            "hold one (--fix), bound one (--bound), or fit a law with fewer letters",
+        )
 
 
 def _one_run(solution: Solution, runs: Sample, error: ModelError) -> float:

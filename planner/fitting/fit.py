@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from itertools import combinations
 
@@ -22,8 +22,9 @@ from planner.fitting.checks import (
     require_moved,
 )
 from planner.fitting.estimate import Estimate, estimate
-from planner.fitting.finding import Finding, Severity
+from planner.fitting.finding import FURTHER, Finding, Severity
 from planner.fitting.interval import Uncertainty, uncertainty_of
+from planner.fitting.panel import Rival, judge_choice, panel, with_disagreement
 from planner.fitting.recipe import Recipe, default_recipe
 from planner.laws.centre import Array, Centre
 from planner.laws.law import Law
@@ -60,7 +61,7 @@ class Fit:
     """A law fitted to runs, with everything a prediction needs.
 
     `level` is the nominal coverage of every interval; `objective_value` sums the objective over the fitted runs;
-    `constraints` says in words what was asked of the letters.
+    `constraints` says in words what was asked of the letters; `rivals` are other laws' records beside this one's.
     """
 
     law: Law
@@ -82,6 +83,7 @@ class Fit:
     reach: Reach
     findings: tuple[Finding, ...]
     backtest: tuple[BacktestRow, ...]
+    rivals: tuple[Rival, ...]
     data_sha256: str
 
     @property
@@ -120,8 +122,18 @@ def _logs(values: Array) -> Array:
     return np.log(np.abs(values)) if (values > 0).all() or (values < 0).all() else values
 
 
-def fit(runs: RunTable | Sample, recipe: Recipe | None = None, *, level: float = 0.9, seed: int = 0) -> Fit:
+def fit(
+    runs: RunTable | Sample,
+    recipe: Recipe | None = None,
+    *,
+    level: float = 0.9,
+    seed: int = 0,
+    across_laws: bool = False,
+) -> Fit:
     """Fit `recipe` (the default one when None) to `runs` with intervals at `level`.
+
+    Other laws that suit the columns are fitted beside the default recipe and ranked by their forecasts of hidden runs;
+    with `across_laws` their disagreement widens what is said beyond the largest run.
 
     A table of runs counts the one column of parameters it has; `sample_of` chooses among several, or a group. Raises
     InputError when the runs cannot identify the law: fewer than its parameters, one ratio, too few levels.
@@ -136,14 +148,18 @@ def fit(runs: RunTable | Sample, recipe: Recipe | None = None, *, level: float =
     folds = folds_of(sample, recipe, level=level)
     table = backtest_table(folds)
     findings = (*judge(sample, fitted, recipe), *judge_backtest(table, level))
-    return Fit(
+    known = uncertainty_of(sample, fitted, recipe, seed=seed)
+    rivals = panel(sample, recipe, fitted) if recipe.model_error is not None else ()
+    if across_laws:
+        known = with_disagreement(known, rivals, recipe.law.name)
+    made = Fit(
         law=fitted.solution.law,
         group=sample.group,
         count=sample.count,
         loss_unit=sample.loss_unit,
         theta=fitted.solution.theta,
         centre=fitted.solution.centre,
-        uncertainty=uncertainty_of(sample, fitted, recipe, seed=seed),
+        uncertainty=known,
         level=level,
         objective=recipe.objective.name,
         delta=fitted.solution.delta,
@@ -156,8 +172,21 @@ def fit(runs: RunTable | Sample, recipe: Recipe | None = None, *, level: float =
         reach=_reach(sample, folds, table, level),
         findings=findings,
         backtest=table,
+        rivals=rivals,
         data_sha256=sample.sha256,
     )
+    return _with_choice(made)
+
+
+def _with_choice(made: Fit) -> Fit:
+    """With a warning when the choice of law moves the best size by more than its interval."""
+    if not made.rivals:
+        return made
+    flops = FURTHER * made.reach.flops
+    drawn = [type(made.law).from_theta(draw, made.centre).optimum(flops).params for draw in made.uncertainty.draws]
+    said = judge_choice(made.rivals, made.law.name, made.interval(np.array(drawn), made.law.optimum(flops).params))
+    outcome = Outcome.WARNED if said and made.outcome is Outcome.SOUND else made.outcome
+    return replace(made, findings=(*made.findings, *said), outcome=outcome)
 
 
 def run_backtest(

@@ -15,6 +15,7 @@ from planner.fitting.backtest_row import BacktestRow
 from planner.fitting.finding import Finding, Severity
 from planner.fitting.fit import Fit, Outcome, Reach
 from planner.fitting.interval import Uncertainty
+from planner.fitting.panel import Rival
 from planner.fitting.recipe import Spread
 from planner.laws import find_law
 from planner.laws.centre import Centre
@@ -50,6 +51,7 @@ def fit_summary(fit: Fit) -> dict[str, Any]:
         "dropped": fit.dropped,
         "checks": fit.findings,
         "backtest": fit.backtest,
+        "laws": fit.rivals,
         "interval_method": fit.uncertainty.spread.value,
         "residual_sd": fit.uncertainty.scale,
         "run_sd": fit.uncertainty.noise,
@@ -153,6 +155,7 @@ def _fit(record: dict[str, Any]) -> Fit:
             for item in record["checks"]
         ),
         backtest=tuple(BacktestRow(**row) for row in record["backtest"]),
+        rivals=tuple(Rival(**row) for row in record["laws"]),
         data_sha256=str(record["data_sha256"]),
     )
 

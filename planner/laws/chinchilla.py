@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from planner.laws.centre import Array, Centre
-from planner.laws.law import Optimum, Prior, Published, amplitude_forms, rows
+from planner.laws.law import Optimum, Prior, Published, amplitude_forms, rows, split_at
 from planner.laws.starts import additive_starts
 
 
@@ -58,9 +59,8 @@ class Chinchilla:
     def optimum(self, flops: float) -> Optimum:
         """The closed form of arXiv 2203.15556, eq. 4, with 6 x params x tokens = flops."""
         total = self.alpha + self.beta
-        G = (self.alpha * self.A / (self.beta * self.B)) ** (1 / total)
-        params = G * (flops / 6) ** (self.beta / total)
-        return Optimum(params, flops / 6 / params)
+        log_ratio = math.log(self.alpha * self.A) - math.log(self.beta * self.B)
+        return split_at((log_ratio + self.beta * math.log(flops / 6)) / total, flops)
 
     def theta(self, centre: Centre) -> Array:
         """ln E, the logs of both terms at the centre, alpha, beta."""

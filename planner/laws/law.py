@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any, ClassVar, NamedTuple, Protocol, Self
 
@@ -10,12 +11,20 @@ from numpy.typing import ArrayLike
 
 from planner.laws.centre import Array, Centre
 
+LARGEST_LOG = 700.0  # whose exponential is still a number
+
 
 class Optimum(NamedTuple):
     """The compute-optimal split of a budget: raw counts, 6 x params x tokens = flops."""
 
     params: float
     tokens: float
+
+
+def split_at(log_params: float, flops: float) -> Optimum:
+    """The split with this ln params; laws of hardly identified letters ask for counts that no float holds."""
+    within = min(max(log_params, -LARGEST_LOG), LARGEST_LOG)
+    return Optimum(math.exp(within), math.exp(min(max(math.log(flops / 6) - within, -LARGEST_LOG), LARGEST_LOG)))
 
 
 class Published(NamedTuple):
