@@ -10,6 +10,8 @@ import numpy as np
 import pandas as pd
 from truths import REPOSITORY, TRUTHS, noisy
 
+from planner.laws import LAWS
+
 TEXT = (REPOSITORY / "README.md").read_text()
 
 
@@ -27,9 +29,10 @@ def test_the_first_block_holds_two_lines_that_set_up_and_do_the_main_job_and_the
 
 def test_every_command_it_shows_works(planner, tmp_path):
     params, tokens, loss = noisy(TRUTHS["coupled"], 0.002, seed=0)
-    pd.DataFrame({"N": params, "D": tokens, "val_loss": loss, "is_final": "true"}).to_csv(
-        tmp_path / "runs.csv", index=False
-    )
+    rate = np.tile([2e-4, 3e-4, 5e-4], params.size // 3)
+    loss = loss + 0.02 * np.log(rate / 3e-4) ** 2
+    frame = pd.DataFrame({"N": params, "D": tokens, "val_loss": loss, "lr": rate, "is_final": "true"})
+    frame.to_csv(tmp_path / "runs.csv", index=False)
     (tmp_path / "sweeps").symlink_to(REPOSITORY / "sweeps")
     shown = [
         line[2:].split("  #")[0]
@@ -63,3 +66,7 @@ def test_the_numbers_it_states_are_the_plans(deepseek):
     runs = pd.read_csv(deepseek / "plan.csv")
     assert f"{len(runs):,} runs from 1B to 7B" in TEXT
     assert f"what {runs['variant'].nunique() - 1} ideas are worth" in TEXT
+
+
+def test_the_number_of_laws_it_states_is_right():
+    assert f"{len(LAWS)} of them; any can follow --law" in TEXT

@@ -21,7 +21,7 @@ from planner.laws.link import linked
 from planner.runs.sample import Sample
 
 # Laws whose columns a table may have; forms that are another's in other letters (skaling, over-training) are not twice here,
-# and Farseer's nine letters take seconds.
+# and few sweeps identify Farseer's nine letters.
 CANDIDATES = ("chinchilla", "chinchilla-tied", "kaplan", "data-constrained", "repeat-penalty", "three-term")
 COMPETITIVE = 1.1  # times the lowest error, up to which a law could as well be the right one
 SHARPNESS = 16  # a law counts as (lowest error / its error)^16: .2 at 1.1 times the lowest

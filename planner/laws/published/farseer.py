@@ -34,7 +34,8 @@ class Farseer(FromFormula):
     formula: ClassVar[str] = "exp(a3*params^gamma + b3) + exp(a2*params^beta + b2)*tokens^(-exp(a1*params^alpha + b1))"
     variables: ClassVar[tuple[str, ...]] = ("params", "tokens")
     source: ClassVar[str] = "Li et al. 2025, arXiv 2506.10972, eq. 3"
-    plain: ClassVar[frozenset[str]] = frozenset({"a1", "b1", "alpha", "b2", "beta", "a3", "b3", "gamma"})
+    plain: ClassVar[frozenset[str]] = frozenset({"b1", "alpha", "b2", "beta", "b3", "gamma"})
+    negative: ClassVar[frozenset[str]] = frozenset({"a1", "a3"})
     bounds: ClassVar[Mapping[str, tuple[float, float]]] = {
         "a1": (-1.0, 0.0),
         "b1": (-2.0, 2.0),
