@@ -77,8 +77,8 @@ def _measured(
     table: RunTable, saved: Fit, runs: str, *, target: float, level: float, joint: bool, drift: bool
 ) -> Comparison:
     """The gains, from pairs or from all runs."""
+    from planner.decisions.belief import Belief
     from planner.decisions.gains import compare_pairs, compare_runs
-    from planner.decisions.joint_gain import Belief
     from planner.decisions.pairs import arms_of, pairs_of
     from planner.errors import InputError
 

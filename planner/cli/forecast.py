@@ -20,7 +20,7 @@ from planner.cli.forecast_files import (
     write_text,
 )
 from planner.cli.output import Json, say, show_json, show_table
-from planner.cli.predict import At, _others
+from planner.cli.predict import At, other_values
 from planner.cli.saved_fit import FitPath, Force, read_fit
 from planner.cli.table import Columns, WhereText
 
@@ -62,7 +62,7 @@ def forecast(
 
     sizes = {"params": number("--params", params), "tokens": number("--tokens", tokens)}
     saved = read_fit(fit, force=force)
-    record = forecast_record(saved, **sizes, of=of, assumptions=assume or (), others=_others(at))
+    record = forecast_record(saved, **sizes, of=of, assumptions=assume or (), others=other_values(at))
     name = f"{human(sizes['params'])}-on-{human(sizes['tokens'])}-{record['sha256'][:8]}.json"
     path, new = register_forecast(place_for(output, name), to_json(record) + "\n", {"fit": record["fit_sha256"]})
     if json:

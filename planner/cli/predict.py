@@ -37,7 +37,9 @@ def predict(
 
     check_plot(plot)
     saved = read_fit(fit, force=force)
-    found = make_prediction(saved, params=number("--params", params), tokens=number("--tokens", tokens), **_others(at))
+    found = make_prediction(
+        saved, params=number("--params", params), tokens=number("--tokens", tokens), **other_values(at)
+    )
     if plot is not None:
         from planner.report.forecast_figures import extrapolation_figure
 
@@ -53,7 +55,7 @@ def predict(
     say(f"  {'supported' if found.supported else 'NOT supported'}: {found.reason}")
 
 
-def _others(at: list[str] | None) -> dict[str, float]:
+def other_values(at: list[str] | None) -> dict[str, float]:
     """The --at options."""
     from planner.cli.table import number
     from planner.errors import InputError

@@ -9,8 +9,9 @@ from enum import StrEnum
 import numpy as np
 from scipy.special import stdtr, stdtrit
 
+from planner.decisions.belief import Belief, Noise
 from planner.decisions.drift import GainPrior, constant_prior, pool_prior
-from planner.decisions.joint_gain import Belief, JointGains, Noise, joint_gains
+from planner.decisions.joint_gain import JointGains, joint_gains
 from planner.decisions.pairs import Arms, Pairs, arms_of_pairs
 from planner.errors import InputError
 from planner.fitting.objective import MAD_TO_SD

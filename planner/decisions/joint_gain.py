@@ -8,14 +8,13 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from planner.decisions.belief import Belief, Noise
 from planner.decisions.drift import GainPrior
 from planner.decisions.pairs import Arms, Ints
-from planner.laws.centre import Array, Centre
-from planner.laws.law import Law
+from planner.laws.centre import Array
 
 BROKEN_SHARE, BROKEN_SPREAD = 0.04, 12.0  # assumed: one run in 25 has a mistake, its noise is 12 times that of others
 HEAVY = 3.0  # degrees of freedom of the t weights that the search starts with
@@ -23,46 +22,6 @@ STEPS, TOLERANCE = 120, 1e-9
 PLAIN_STEPS, HEAVY_STEPS = 10, 12  # of least squares, then of t weights, before runs are told broken
 LARGEST_STEP = 1.0  # in units of the prior's sd
 DIFFERENCE = 1e-4  # in ln compute
-
-
-@dataclass(frozen=True)
-class Belief:
-    """What is known of the law: its class, centred `theta` `(p,)`, and its covariance `(p, p)`; None takes it for exact."""
-
-    law: type[Law]
-    centre: Centre
-    theta: Array
-    covariance: Array | None = None
-
-    @classmethod
-    def exact(cls, law: Law) -> Belief:
-        """A law taken for true."""
-        centre = Centre((math.log(1e9), math.log(2e10)))
-        return cls(type(law), centre, law.theta(centre))
-
-    @classmethod
-    def vague(cls, law: type[Law], arms: Arms) -> Belief:
-        """The weak prior of the law, for the arms' own runs to settle."""
-        centre = Centre.of(arms.params, arms.tokens)
-        prior = law.prior(np.log(arms.loss[arms.arm == 0]))
-        return cls(law, centre, prior.mean, np.diag(prior.sd**2))
-
-
-@dataclass(frozen=True)
-class Noise:
-    """Sd of ln loss of each run `(n_runs,)`: `own`, and `shared` by the runs of one pair (inf: levels are left free)."""
-
-    own: Array
-    shared: Array
-
-    @classmethod
-    def correlated(cls, sd: Array, rho: float) -> Noise:
-        """From the sd of one run and the correlation of two runs of a pair."""
-        return cls(sd * math.sqrt(1 - rho), sd * math.sqrt(rho))
-
-    def at(self, keep: NDArray[np.bool_]) -> Noise:
-        """The noise of some of the runs."""
-        return Noise(self.own[keep], self.shared[keep])
 
 
 @dataclass(frozen=True)

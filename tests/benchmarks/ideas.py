@@ -18,6 +18,7 @@ import numpy as np
 import pandas as pd
 from scipy.optimize import least_squares
 
+from planner.decisions.belief import Belief, Noise
 from planner.decisions.drift import (
     NULL_MEAN,
     NULL_SD,
@@ -29,7 +30,7 @@ from planner.decisions.drift import (
     sloped_prior,
 )
 from planner.decisions.gains import compare, effective_compute
-from planner.decisions.joint_gain import Belief, Noise, joint_gains
+from planner.decisions.joint_gain import joint_gains
 from planner.decisions.pairs import Arms, Pairs
 from planner.decisions.policies import default_policy, rivals
 from planner.decisions.policy import LAW, NOISE, IdeaWorld, Outcome, simulate

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from truths import TRUTHS
 
+from planner.decisions.belief import Belief
 from planner.decisions.drift import covariance, posterior
 from planner.decisions.gains import (
     Pairs,
@@ -17,7 +18,6 @@ from planner.decisions.gains import (
     effective_compute,
     own_noise,
 )
-from planner.decisions.joint_gain import Belief
 from planner.decisions.pairs import arms_of, arms_of_pairs, pairs_of
 from planner.errors import InputError
 from planner.runs import read_runs

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from truths import TRUTHS
 
+from planner.decisions.belief import Belief, Noise
 from planner.decisions.drift import constant_prior, pool_prior, sloped_prior
 from planner.decisions.gains import Pairs
-from planner.decisions.joint_gain import Belief, Noise, joint_gains
+from planner.decisions.joint_gain import joint_gains
 from planner.decisions.pairs import Arms, arms_of_pairs, parts_of
 from planner.laws import Chinchilla, Coupled
 
