@@ -55,7 +55,7 @@ def backtest(
     if group is None and len(groups) > 1:
         raise InputError(f"{runs}: several groups: {', '.join(groups)}", f"choose one: --group {groups[0]!r}")
     sample = sample_of(table, count=parse_count_name(count), group=group or groups[0] or None,
-                       target=target or recipe.law.target)  # fmt: skip
+                       also=recipe.law.variables, target=target or recipe.law.target)  # fmt: skip
     rows = run_backtest(sample, recipe, level=level)
     if not rows:
         raise InputError(

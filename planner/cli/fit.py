@@ -97,7 +97,7 @@ def fit(
     said, table = parse_constraints(prior, fix, tie, bound), read_table(runs, where, column)
     recipe = parse_recipe(law, huber_delta, window, interval, said, table=table, target=target)
     read = partial(sample_of, table, count=parse_count_name(count), weight=weight, noise=noise,
-                   target=target or recipe.law.target)  # fmt: skip
+                   also=recipe.law.variables, target=target or recipe.law.target)  # fmt: skip
     made, refused = _fits(table, read, recipe, group, level, seed, pool=pool, across_laws=across_laws)
     fits = [one for one, _ in made]
     kind = plot_kind(plots)

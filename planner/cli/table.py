@@ -127,7 +127,7 @@ def _law(text: str, table: RunTable, target: str) -> str | type[Law]:
     from planner.laws import LAWS
     from planner.laws.formula import make_law
 
-    if text == "auto" or text in LAWS or re.fullmatch(r"[a-zA-Z0-9_-]*", text):
+    if text == "auto" or text in LAWS or re.fullmatch(r"[a-zA-Z0-9_-]*(:[a-zA-Z0-9_,-]*)?", text):
         return text
     columns = {str(name) for name in table.frame} - {target, "line"} | {"params", "flops"}
     try:

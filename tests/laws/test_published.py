@@ -29,7 +29,7 @@ from planner.laws.published.skaling import Skaling
 from planner.laws.published.step_law import BestBatch, BestRate, LearningSurface
 from planner.laws.published.tied import TiedChinchilla
 from planner.laws.published.vocabulary import Vocabulary
-from planner.laws.schedules import annealing_areas, cosine, stable_decay, stage_columns
+from planner.laws.schedules import annealing_areas, binned_columns, cosine, stable_decay, stage_columns
 
 FAMILIES = [data_mixture(("a", "b", "c", "d", "e")), multi_power(3), group_factors(("x",))]
 STARTS = 8
@@ -285,6 +285,37 @@ def test_the_multi_power_law_is_the_sum_over_all_steps(stages):
             power = 1 - (1 + truth.C * rates[k] ** -truth.gamma * (total[step] - total[k - 1])) ** -truth.beta
             loss -= truth.B * (rates[k - 1] - rates[k]) * power
         assert truth(*(columns[name][step] for name in law.variables)) == pytest.approx(loss, rel=1e-12)
+
+
+SMOOTH = {
+    "cosine": (cosine(3e-4, 3000), 5e-4),
+    "decay": (stable_decay(3e-4, 3000, 900), 5e-4),
+    "short, to a fiftieth": (cosine(1e-3, 800, end=0.02), 1.5e-3),
+}
+
+
+@pytest.mark.parametrize(("rates", "within"), SMOOTH.values(), ids=SMOOTH)
+def test_a_smooth_schedules_curve_is_met_by_ten_groups(rates, within):
+    law = multi_power(MOST_STAGES)
+    total, columns = np.cumsum(rates), binned_columns(rates, MOST_STAGES)
+    for published in law.published:
+        truth = law(**published.values)
+        for step in (10, rates.size // 2, rates.size - 1):
+            k = np.arange(1, step + 1)
+            area = total[step] - total[k - 1]
+            powers = 1 - (1 + truth.C * rates[k] ** -truth.gamma * area) ** -truth.beta
+            fallen = float(((rates[k - 1] - rates[k]) * powers).sum())
+            loss = truth.L_0 + truth.A * total[step] ** -truth.alpha - truth.B * fallen
+            assert truth(*(columns[name][step] for name in law.variables)) == pytest.approx(loss, rel=within)
+
+
+def test_grouped_falls_are_exact_for_schedules_in_steps_and_refused_where_rates_rise():
+    rates = np.repeat([3e-4, 2e-4, 1e-4], 50)
+    for name, column in stage_columns(rates, 3).items():
+        np.testing.assert_array_equal(binned_columns(rates, 3)[name], column)
+    with pytest.raises(InputError, match="the rate rises at step 1"):
+        binned_columns([1e-4, 2e-4, 3e-4], 2)
+    assert binned_columns([1e-4, 2e-4, *cosine(3e-4, 50)], 2, warmup=2)["drop_1"][-1] > 0
 
 
 def test_schedules_start_and_end_where_they_should():

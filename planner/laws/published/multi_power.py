@@ -15,11 +15,12 @@ from planner.laws.schedules import stage_columns
 MOST_STAGES = 10  # a formula may have 200 names, numbers and operations
 _DOC = """L(step) = L_0 + A / S^alpha - B sum over k of drop_k (1 - (1 + C area_k / rate_k^gamma)^-beta), changes: {stages}.
 
-    S = lr_area is the sum of learning rates, warm-up included; drop_k is how far the k-th change lowers the rate, rate_k the
-    rate after it, area_k the sum of rates since: planner.laws.schedules.stage_columns computes them. Exact for a schedule
-    in steps; a smooth one needs as many changes as it has steps. L, L_0 in nats per token; A in nats x rate^alpha, B in nats
-    per rate, C in rate^(gamma-1); the exponents without unit. Without changes it is a power law in S; long after a change
-    the loss is lower by B drop_k.
+    S = lr_area is the sum of learning rates, warm-up included; drop_k is how far the k-th change lowers the rate,
+    rate_k the rate after it, area_k the sum of rates since: planner.laws.schedules.stage_columns computes them.
+    Exact for a schedule in steps; for a smooth one planner.laws.schedules.binned_columns groups its falls (ten
+    groups: within .05 % of the loss). L, L_0 in nats per token; A in nats x rate^alpha, B in nats per rate, C in
+    rate^(gamma-1); the exponents without unit. Without changes it is a power law in S; long after a change the loss
+    is lower by B drop_k.
     Source: Luo et al. 2025, arXiv 2503.12811; coefficients and form read in thu-yao-01-luo/MultiPowerLaw, README.
     """
 _REPOSITORY = "Luo et al. 2025, arXiv 2503.12811, thu-yao-01-luo/MultiPowerLaw README"
