@@ -70,3 +70,15 @@ def test_the_numbers_it_states_are_the_plans(deepseek):
 
 def test_the_number_of_laws_it_states_is_right():
     assert f"{len(LAWS)} of them; any can follow --law" in TEXT
+
+
+def test_every_line_of_a_printed_fit_is_explained():
+    source = (REPOSITORY / "planner/cli/show_fit.py").read_text()
+    headings = set(re.findall(r"\[\[[A-Z][\w-]*\]\]", source)) - {"[[Fit]]"}
+    statistics = set(
+        re.findall(r'\("([a-z][a-z ]+)", ', source[source.index("def _statistics") : source.index("def _note")])
+    )
+    assert len(headings) == 9
+    assert {"runs", "objective", "intervals", "supported up to"} <= statistics
+    for line in headings | statistics:
+        assert f"`{line.removesuffix(' of ln loss')}`" in TEXT, line

@@ -98,11 +98,11 @@ def fit(
     recipe = parse_recipe(law, huber_delta, window, interval, said, table=table, target=target)
     read = partial(sample_of, table, count=parse_count_name(count), weight=weight, noise=noise,
                    also=recipe.law.variables, target=target or recipe.law.target)  # fmt: skip
-    made, refused = _fits(table, read, recipe, group, level, seed, pool=pool, across_laws=across_laws)
-    fits = [one for one, _ in made]
     kind = plot_kind(plots)
     final = None if final_flops is None else number("--final-flops", final_flops)
     usd = None if final_usd is None else number("--final-usd", final_usd.lstrip("$"))
+    made, refused = _fits(table, read, recipe, group, level, seed, pool=pool, across_laws=across_laws)
+    fits = [one for one, _ in made]
     extras = [
         _extras(one, sample, recipe, final, usd, certify=certify, cross_check=cross_check, seed=seed)
         for one, sample in made
