@@ -19,8 +19,9 @@ from planner.lab.simulated import final_loss, run_plan
 from planner.lab.world import World, draw_world
 from planner.runs.columns import DEFAULT_LOSS_UNIT, Count
 from planner.runs.sample import Sample
+from planner.sweep.file.tables import Lab
 from planner.sweep.plan import Plan, propose
-from planner.sweep.spec import Lab, Sweep
+from planner.sweep.spec import Sweep
 
 DESIGNS = ("optimal", "ladder")
 LEVEL = 0.9

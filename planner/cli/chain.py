@@ -13,6 +13,7 @@ import pandas as pd
 from planner import store
 from planner.decisions.allocation import allocate
 from planner.decisions.gains import IdeaGain, Verdict, compare
+from planner.decisions.gates import Closed, Remaining, closed_after
 from planner.decisions.pairs import pairs_of
 from planner.errors import InputError
 from planner.fitting.fit import Fit, fit
@@ -26,9 +27,11 @@ from planner.logs.reconcile import import_logs, read_plan
 from planner.report.ledger import question_of
 from planner.report.page import write_report
 from planner.runs import Where, read_runs, sample_of
-from planner.runs.columns import Count
+from planner.runs.columns import BASELINE, Count
+from planner.sweep.file.studies import IdeasStudy
 from planner.sweep.plan import Plan
 from planner.sweep.spec import Sweep
+from planner.sweep.studies.ideas import rungs_of
 
 ASSUMPTIONS = (
     "the final run is as well tuned as the small runs: same data, tokenizer and evaluation set",
@@ -54,15 +57,17 @@ def run_chain(plan: Plan, folder: store.Folder, progress: Callable[[str], None])
     progress(STEPS[0])
     folder.write_json(store.QUESTION, question_of(plan))
     folder.write_table(store.PLAN, plan.runs)
-    _train(sweep, plan, folder)
+    logged = _train(sweep, plan, folder)
     progress(STEPS[1])
-    _import(plan, folder)
+    first = plan.runs["stage"] == 1
+    _import(plan, logged[first.to_numpy()], folder)
     progress(STEPS[2])
     law_fit = _fit(sweep, folder)
+    closed = _through_gates(plan, logged, law_fit, folder)
     progress(STEPS[3])
     forecast = _forecast(plan, law_fit, folder)
     progress(STEPS[4])
-    ideas = _decide(plan, law_fit, folder)
+    ideas = _decide(plan, law_fit, closed, folder)
     _score(plan, law_fit, forecast, ideas, folder)
     progress(STEPS[5])
     report = write_report(folder)
@@ -70,28 +75,75 @@ def run_chain(plan: Plan, folder: store.Folder, progress: Callable[[str], None])
     return Finished(folder.path, forecast, report)
 
 
-def _train(sweep: Sweep, plan: Plan, folder: store.Folder) -> None:
+def _train(sweep: Sweep, plan: Plan, folder: store.Folder) -> pd.DataFrame:
+    """What every planned run would log; what is behind a gate is shown only once the gate lets it on."""
     lab = sweep.file.lab
     ideas = [(idea.name, idea.expected_gain) for idea in sweep.file.idea]
     smallest = float(plan.runs["flops"].min())
     world = draw_world(sweep.file.seed, ideas, noise=lab.noise, smallest_flops=smallest)
-    folder.write_table(store.LOGS, pd.DataFrame(run_plan(plan.runs, world, lab)))
     final = plan.setting
-    loss = final_loss(world, float(final.final_params.active), final.final.tokens)
+    loss = final_loss(world, *final.target)
     gains = {name: world.log_gain(name, final.final.flops) for name in world.gains}
     folder.write_json(
         store.TRUTH, {"world": world, "law": world.law.name, "final_loss": loss, "final_log_gains": gains}
     )
+    return pd.DataFrame(run_plan(plan.runs, world, lab))
 
 
-def _import(plan: Plan, folder: store.Folder) -> None:
+def _import(plan: Plan, logged: pd.DataFrame, folder: store.Folder) -> None:
+    folder.write_table(store.LOGS, logged)
     written = read_plan(folder.path / store.PLAN)
     imported = import_logs(folder.path / store.LOGS, written, usd_per_gpu_hour=plan.setting.usd_per_gpu_hour)
     folder.write_table(store.RUNS, imported.frame)
 
 
+def _through_gates(plan: Plan, logged: pd.DataFrame, law_fit: Fit, folder: store.Folder) -> list[Closed]:
+    """Stage by stage: import what ran, close the gates on ideas that will not help, cancel what these had still to run."""
+    study = next((study for study in plan.setting.sweep.file.study if isinstance(study, IdeasStudy)), None)
+    if study is None:
+        return []
+    budget = plan.setting.budget_of(study)
+    thresholds = {stage: rung.threshold for stage, rung in enumerate(rungs_of(plan.setting, study, budget), 1)}
+    closed: list[Closed] = []
+    for stage in range(1, max(thresholds)):
+        names = {one.variant for one in closed}
+        if study.gates:
+            gains = [gain for gain in _gains(plan, law_fit, folder)[0] if gain.variant not in names]
+            closed += closed_after(gains, stage, thresholds, _remaining(plan, stage, budget, folder))
+        _import(plan, _released(plan.runs, logged, stage + 1, closed), folder)
+    return closed
+
+
+def _released(runs: pd.DataFrame, logged: pd.DataFrame, stage: int, closed: list[Closed]) -> pd.DataFrame:
+    """What is logged of the stages up to `stage`; runs behind a closed gate are cancelled and cost nothing."""
+    ends = runs["variant"].map({one.variant: one.stage for one in closed})
+    cancelled = (runs["stage"] > ends.fillna(runs["stage"].max())).to_numpy()
+    shown = logged.copy()
+    shown.loc[cancelled, ["state", "eval/loss", "n_tokens_seen", "gpu_hours"]] = ["cancelled", None, 0, 0.0]
+    return shown[(runs["stage"] <= stage).to_numpy()]
+
+
+def _remaining(plan: Plan, stage: int, budget: float, folder: store.Folder) -> Remaining:
+    """What the ideas study has left, and what its later stages take of it."""
+    runs = read_runs(folder.path / store.RUNS, where=Where.parse("kind=ideas")).frame
+    later = plan.runs[(plan.runs["kind"] == "ideas") & (plan.runs["stage"] > stage)]
+    baseline = later["variant"] == BASELINE
+    idea = later[~baseline]
+    next_chance = idea.loc[idea["stage"] == stage + 1, "chance"].iloc[0]
+    expected = float((idea["gpu_hours"] * idea["chance"]).sum() / next_chance) / idea["variant"].nunique()
+    return Remaining(budget - float(runs["gpu_hours"].sum()), float(later.loc[baseline, "gpu_hours"].sum()), expected)
+
+
+def _gains(plan: Plan, law_fit: Fit, folder: store.Folder) -> tuple[list[IdeaGain], list[str]]:
+    """Gains of the ideas with finished pairs, and the names of those without."""
+    sweep, flops = plan.setting.sweep.file, plan.setting.final.flops
+    table = read_runs(folder.path / store.RUNS, where=Where.parse("kind=ideas"))
+    paired = pairs_of(table, Count.ACTIVE, {idea.name: idea.expected_gain for idea in sweep.idea})
+    return compare(paired.pairs, law_fit.law, target_flops=flops), list(paired.untested)
+
+
 def _fit(sweep: Sweep, folder: store.Folder) -> Fit:
-    table = read_runs(folder.path / store.RUNS, where=Where.parse("study=scaling"))
+    table = read_runs(folder.path / store.RUNS, where=Where.parse("kind=scaling"))
     result = fit(sample_of(table, count=Count.ACTIVE), seed=sweep.file.seed)
     folder.write_json(store.FIT, fit_to_record(result))
     return result
@@ -116,22 +168,17 @@ def _forecast(plan: Plan, law_fit: Fit, folder: store.Folder) -> Prediction:
     return forecast
 
 
-def _decide(plan: Plan, law_fit: Fit, folder: store.Folder) -> list[IdeaGain]:
-    sweep, flops = plan.setting.sweep.file, plan.setting.final.flops
-    kinds = {study.kind for study in sweep.study}
-    ideas: list[IdeaGain] = []
-    untested: list[str] = []
-    if "ideas" in kinds:
-        table = read_runs(folder.path / store.RUNS, where=Where.parse("study=ideas"))
-        paired = pairs_of(table, Count.ACTIVE, {idea.name: idea.expected_gain for idea in sweep.idea})
-        ideas, untested = compare(paired.pairs, law_fit.law, target_flops=flops), paired.untested
+def _decide(plan: Plan, law_fit: Fit, closed: list[Closed], folder: store.Folder) -> list[IdeaGain]:
+    kinds = {study.kind for study in plan.setting.sweep.file.study}
+    ideas, untested = _gains(plan, law_fit, folder) if "ideas" in kinds else ([], [])
     tuned, why = _tuned(plan, folder) if "hyperparameters" in kinds else (None, "there was no such study")
     folder.write_json(
         store.CHOICES,
         {
-            "allocation": allocate(law_fit, flops=flops),
+            "allocation": allocate(law_fit, flops=plan.setting.final.flops),
             "ideas": ideas,
             "untested": untested,
+            "closed": closed,
             "tuning": tuned,
             "untuned_because": why,
         },
@@ -141,7 +188,7 @@ def _decide(plan: Plan, law_fit: Fit, folder: store.Folder) -> list[IdeaGain]:
 
 def _tuned(plan: Plan, folder: store.Folder) -> tuple[TunedSetting | None, str]:
     """The best settings of the final run, or None and why."""
-    table = read_runs(folder.path / store.RUNS, where=Where.parse("study=hyperparameters,status=completed"))
+    table = read_runs(folder.path / store.RUNS, where=Where.parse("kind=hyperparameters,status=completed"))
     count = plan.setting.final_params
     body = float(count.active - count.embedding - count.head)
     columns = {name: table.frame[name].to_numpy(float) for name in ("tokens", "lr_peak", "batch_tokens", "loss")}

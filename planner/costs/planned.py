@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from planner.costs.accelerators import Accelerator
+from planner.costs.layout import Layout
+from planner.costs.memory import usable_bytes
 from planner.costs.reliability import Reliability
 from planner.costs.run_cost import PRODUCTION
-from planner.costs.search import Cluster, step_seconds
+from planner.costs.search import Cluster, fastest_layout, step_seconds
 from planner.costs.throughput import accelerators_for
 from planner.errors import InputError
 from planner.models.architecture import Architecture
@@ -60,7 +62,33 @@ def measured_yardstick(gpu_hours: float, modelled_kept_hours: float) -> Yardstic
     return Yardstick(factor, f"what the final run's measured hours are of the model's ({factor:.2f})")
 
 
-@lru_cache(maxsize=16_384)
+@dataclass(frozen=True)
+class PlannedRun:
+    """One run as planned: `count` accelerators, hours per training token, the global batch in whole sequences that spread
+    over the ranks (tokens), its fastest layout and the memory that takes on each accelerator (bytes, and of what training
+    may fill)."""
+
+    count: int
+    gpu_hours_per_token: float
+    batch_tokens: int
+    layout: Layout
+    memory_bytes: float
+    memory_fraction: float
+
+
+@lru_cache(maxsize=65_536)
+def planned_run(
+    model: Architecture, tokens: float, offer: Offer, batch_tokens: float, context_length: int, yardstick: Yardstick
+) -> PlannedRun:
+    """Accelerators, hours, batch, layout and memory of one run; see `planned_hours`. Raises InputError when it fits on none."""
+    count, hours = planned_hours(model, tokens, offer, batch_tokens, context_length, yardstick)
+    fastest = fastest_layout(model, Cluster(offer.chip, whole_nodes(offer.chip, count)), batch_tokens, context_length)
+    held = sum(fastest.bytes_by_part.values())
+    fraction = held / usable_bytes(offer.chip)
+    return PlannedRun(count, hours / tokens, fastest.batch_tokens, fastest.layout, held, fraction)
+
+
+@lru_cache(maxsize=65_536)
 def planned_hours(
     model: Architecture, tokens: float, offer: Offer, batch_tokens: float, context_length: int, yardstick: Yardstick
 ) -> tuple[int, float]:

@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 import pandas as pd
 
+from planner.lab.effects import setting_excess, usual_of
 from planner.lab.world import BROKEN, DIVERGENT_RATE, DIVERGES_TOO_FAST, World
-from planner.sweep.spec import Lab
+from planner.sweep.file.tables import Lab
 
 
 class _Run(NamedTuple):
     """What the lab needs of a planned run."""
 
     run_id: str
+    trunk_id: str
     study: str
     variant: str
     seed: int
     params_active: float
     params_active_non_embedding: float
     tokens: float
+    resumed_tokens: float
     lr_peak: float
     batch_tokens: float
     gpu_hours: float
@@ -31,26 +34,45 @@ def run_plan(plan: pd.DataFrame, world: World, lab: Lab) -> Iterator[dict[str, o
     """One log record per planned run, as a tracker would hold it: what was seen, nothing of why.
 
     A failed run (hardware, bug) stops part-way without a loss; a diverged one stops with none that is finite. Neither
-    is repeated. A mistuned run logs its planned settings and a loss that is too high.
+    is repeated, and the branches of such a trunk never start. A mistuned run logs its planned settings and a loss that is
+    too high.
     """
-    for run in map(_Run._make, zip(*(plan[name] for name in _Run._fields), strict=True)):
+    records = plan.to_dict("records")
+    lines = [record for record in records if record.get("kind", "scaling") in ("scaling", "ideas", "hyperparameters")]
+    usual = usual_of({str(name): value for name, value in (lines or records)[0].items()})
+    fates: dict[str, str] = {}
+    for run, record in zip(
+        (_Run._make(record[name] for name in _Run._fields) for record in records), records, strict=True
+    ):
         best = world.best_setting(run.params_active_non_embedding, run.tokens)
         state, done = _fate(run.run_id, run.lr_peak / best[0], world, lab)
-        log_loss = (
-            math.log(world.mean_loss(run.variant, run.params_active, run.tokens))
-            + world.tuning_excess(run.lr_peak, run.batch_tokens, best)
-            + world.seed_noise(run.run_id, run.params_active, (run.study, run.params_active, run.tokens, run.seed))
-            + _mistake(run.run_id, world, lab)
-        )
-        yield {
-            "run_id": run.run_id,
-            "state": state,
-            "eval/loss": math.exp(log_loss) if state == "completed" else None,
-            "eval_set": "simulated-validation",
-            "n_tokens_seen": round(run.tokens * done),
-            "learning_rate": run.lr_peak,
-            "gpu_hours": run.gpu_hours * done * (1 + 0.03 * world.normal("hours", run.run_id)),
-        }
+        fates[run.run_id] = state
+        if run.trunk_id and fates.get(run.trunk_id, "completed") != "completed":
+            state, done = "killed", 0.0
+        yield _record(run, record, state, done, best, world, lab, usual)
+
+
+def _record(
+    run: _Run, row: Mapping[object, object], state: str, done: float, best: tuple[float, float], world: World, lab: Lab,
+    usual: Mapping[str, float],
+) -> dict[str, object]:  # fmt: skip
+    pair = ("trunk", run.trunk_id) if run.trunk_id else (run.study, run.params_active, run.tokens, run.seed)
+    log_loss = (
+        math.log(world.mean_loss(run.variant, run.params_active, run.tokens))
+        + world.tuning_excess(run.lr_peak, run.batch_tokens, best)
+        + setting_excess({str(name): value for name, value in row.items()}, world, usual)
+        + world.seed_noise(run.run_id, run.params_active, pair)
+        + _mistake(run.run_id, world, lab)
+    )
+    return {
+        "run_id": run.run_id,
+        "state": state,
+        "eval/loss": math.exp(log_loss) if state == "completed" else None,
+        "eval_set": "simulated-validation",
+        "n_tokens_seen": round(run.resumed_tokens + (run.tokens - run.resumed_tokens) * done) if done else 0,
+        "learning_rate": run.lr_peak,
+        "gpu_hours": run.gpu_hours * done * (1 + 0.03 * world.normal("hours", run.run_id)),
+    }
 
 
 def final_loss(world: World, params: float, tokens: float) -> float:

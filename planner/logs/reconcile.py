@@ -117,11 +117,14 @@ def _joined(plan: pd.DataFrame, seen: pd.DataFrame, usd_per_gpu_hour: float) -> 
     for name in ("tokens", "gpu_hours"):
         frame[name] = measured[name].where(there, 0.0)
     frame["gpu_hours_source"] = np.where(there, "measured", "not run")
-    frame["flops"] = [training_flops(n, d) for n, d in zip(frame["params_active"], frame["tokens"], strict=True)]
+    resumed = frame.get("resumed_tokens", 0.0)
+    trained = (frame["tokens"] - resumed).clip(lower=0.0)  # a branch pays only for what its trunk had not seen
+    frame["flops"] = [training_flops(n, d) for n, d in zip(frame["params_active"], trained, strict=True)]
     frame["usd"] = frame["gpu_hours"] * usd_per_gpu_hour
     frame["energy_kwh"] = frame["gpu_hours"] * (plan["energy_kwh"] / plan["gpu_hours"])  # as the plan has it an hour
     frame["tokens_per_param"] = frame["tokens"] / frame["params_active"]
-    frame["is_final"] = (frame["status"] == Status.COMPLETED).map({True: "true", False: "false"})
+    annealed = frame["schedule"] != "constant" if "schedule" in frame else True
+    frame["is_final"] = ((frame["status"] == Status.COMPLETED) & annealed).map({True: "true", False: "false"})
     frame["loss"] = measured["loss"]
     logged_unit = measured["loss_unit"] if "loss_unit" in measured else pd.Series("", index=measured.index)
     frame["loss_unit"] = logged_unit.fillna("").replace("", DEFAULT_LOSS_UNIT)

@@ -32,7 +32,10 @@ DEFAULT_LOSS_UNIT = "nats_per_token"
 # Columns that laws are fitted to: text in one is an error with its line.
 MEASURED = ("params", "params_total", "params_active", "params_non_embedding", "tokens", "loss")
 # Columns that are numbers when all of their cells are; else they stay text ("cosine" in a column of rates).
-NUMBERS = ("params_embedding", "tokens_unique", "flops", "lr_peak", "batch_tokens", "gpu_hours", "usd", "seed")
+NUMBERS = (
+    "params_embedding", "tokens_unique", "resumed_tokens", "flops", "lr_peak", "batch_tokens", "warmup_tokens", "weight_decay",
+    "context_length", "cooldown_fraction", "stage", "priority", "chance", "gpu_hours", "usd", "seed",
+)  # fmt: skip
 
 # Names seen in public tables and trackers, lower case (PyTorch logs, W&B exports, papers' CSV files).
 ALIASES = {

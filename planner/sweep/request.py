@@ -1,11 +1,11 @@
-"""A run that a study asks for, before it is completed with shape, hyperparameters and price."""
+"""A run that a study asks for, before it is completed with hyperparameters and price."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from planner.errors import InputError
-from planner.sweep.setting import Size
+from planner.sweep.size import Size
 
 MOST_RUNS = 100_000  # of one study: a plan beyond that is a mistyped budget
 
@@ -20,15 +20,49 @@ def require_few(study: str, number: float) -> None:
 
 
 @dataclass(frozen=True)
-class Request:
-    """`tokens` raw; `lr_factor` and `batch_factor` multiply the prescription; a variant shares seeds with the baseline."""
+class Factors:
+    """What the prescription is multiplied by."""
 
-    study: str
+    lr: float = 1.0
+    batch: float = 1.0
+    weight_decay: float = 1.0
+    warmup: float = 1.0
+
+
+@dataclass(frozen=True)
+class Trunk:
+    """A constant-rate run to `tokens`, with learning rate and batch prescribed for `tuned_for` tokens, and its cooldown."""
+
+    tokens: float
+    tuned_for: float
+    cooldown: float
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What is trained, seed and variant apart; `tokens` raw.
+
+    A branch of a `trunk` starts from it and ends at `tokens`; where `is_trunk`, this is the trunk itself. `mixture` holds
+    (domain, share). `group` names runs that share a law when they are not the sweep's main line.
+    """
+
     size: Size
     tokens: float
+    context_length: int
+    factors: Factors = Factors()
+    mixture: tuple[tuple[str, float], ...] = ()
+    trunk: Trunk | None = None
+    is_trunk: bool = False
+    group: str = ""
+
+
+@dataclass(frozen=True)
+class Request:
+    """One run of one study; a variant shares seeds with the baseline. `chance` is the probability that it is reached."""
+
+    cell: Cell
     seed: int
-    stage: int
     purpose: str
+    stage: int = 1
     variant: str = "baseline"
-    lr_factor: float = 1.0
-    batch_factor: float = 1.0
+    chance: float = 1.0

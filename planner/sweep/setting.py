@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
+import pandas as pd
 
 from planner.costs.accelerators import Accelerator
 from planner.costs.final_run import FinalCost, final_cost
-from planner.costs.planned import TYPICAL, Offer, Yardstick, kept_hours, measured_yardstick, planned_hours
+from planner.costs.planned import (
+    TYPICAL,
+    Offer,
+    PlannedRun,
+    Yardstick,
+    kept_hours,
+    measured_yardstick,
+    planned_run,
+)
 from planner.costs.prices import Rent, find_rent
 from planner.costs.search import Cluster
 from planner.costs.throughput import Utilisation
@@ -18,36 +27,21 @@ from planner.models.architecture import Architecture
 from planner.models.parameters import ParameterCount, count_parameters
 from planner.models.shape import shape_for
 from planner.quantities import Budget, Unit
-from planner.sweep.prescription import step_law
+from planner.runs.where import Where
+from planner.sweep.file.studies import Study
+from planner.sweep.prescription import Prescription, Rule, rule_of, step_law
+from planner.sweep.request import Cell
+from planner.sweep.size import Size
 from planner.sweep.spec import Sweep
 
-CONTEXT_LENGTH = 4096
-N_SIZES = 7  # between the smallest and the largest, equally spaced in logs
 HIGHEST_UTILISATION = 2.0  # of the BF16 peak: dense FP8 has twice the peak, nothing has more
 TOKEN_RATIO = 2**0.5  # between neighbouring amounts of data
+MOST_EPOCHS = 4.0  # repeats up to here are nearly as good as new data (Muennighoff et al., arXiv 2305.16264)
 
 
-@dataclass(frozen=True)
-class Size:
-    """One model size of the sweep."""
-
-    model: Architecture
-    count: ParameterCount
-
-    @property
-    def active(self) -> float:
-        """Active parameters, raw."""
-        return float(self.count.active)
-
-    @property
-    def active_non_embedding(self) -> float:
-        """Active parameters without embedding and head, raw: what hyperparameter rules count."""
-        return float(self.count.active - self.count.embedding - self.count.head)
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Setting:
-    """A sweep with everything that follows from it before any run is chosen."""
+    """A sweep with everything that follows from it before any run is chosen; one setting equals only itself."""
 
     sweep: Sweep
     accelerator: Accelerator
@@ -57,11 +51,27 @@ class Setting:
     yardstick: Yardstick
 
     @cached_property
+    def family(self) -> Architecture:
+        """The model whose shape the small ones keep: the final run's, without its experts for a dense equivalent."""
+        model = self.sweep.model
+        return dense_of(model) if self.sweep.file.exploration.family == "dense-equivalent" else model
+
+    @cached_property
     def sizes(self) -> tuple[Size, ...]:
-        """The final model's family from the smallest to the largest size of the exploration."""
+        """The family from the smallest to the largest size of the exploration, equally spaced in logs."""
         low, high = self.sweep.file.exploration.params_active
-        shapes = [shape_for(self.sweep.model, float(target)) for target in np.geomspace(low, high, N_SIZES)]
-        return tuple(Size(shape, count_parameters(shape)) for shape in shapes)
+        targets = np.geomspace(low, high, self.sweep.file.exploration.sizes)
+        return tuple(Size(shape_for(self.family, float(target))) for target in targets)
+
+    @property
+    def target(self) -> tuple[float, float]:
+        """(params, tokens) at which the law speaks for the final run: its active parameters, or their dense equivalent."""
+        final = self.sweep.file.final
+        if self.sweep.file.exploration.family == "dense-equivalent":
+            if final.dense_equivalent_params is None:
+                raise AssertionError("setting_of requires it")
+            return final.dense_equivalent_params, final.tokens
+        return float(self.final_params.active), final.tokens
 
     @property
     def usd_per_gpu_hour(self) -> float:
@@ -74,20 +84,53 @@ class Setting:
         return self.final.utilisation
 
     @property
+    def context_length(self) -> int:
+        """Tokens of a sequence, where a study says nothing else."""
+        return self.sweep.file.hyperparameters.context_length
+
+    @cached_property
+    def rule(self) -> Rule:
+        """Where learning rate and batch come from."""
+        return rule_of(self.sweep.file.hyperparameters, self.sweep.tuning)
+
+    @property
     def budget_gpu_hours(self) -> float:
         """The exploration's budget in accelerator-hours."""
         return to_gpu_hours(self.sweep.file.exploration.budget, self)
 
-    def gpu_hours(self, size: Size, tokens: float) -> float:
-        """Modelled hours of one run."""
-        return self.planned(size, tokens)[1]
+    def budget_of(self, study: Study) -> float:
+        """A study's own budget, or its share of the whole, in accelerator-hours."""
+        if study.budget is not None:
+            return to_gpu_hours(study.budget, self)
+        return (study.share or 0.0) * self.budget_gpu_hours
 
-    def planned(self, size: Size, tokens: float) -> tuple[int, float]:
-        """Accelerators and modelled hours of one run at the batch that its hyperparameter rule gives."""
+    def cell(self, size: Size, tokens: float) -> Cell:
+        """A run of the sweep's main line."""
+        return Cell(size, tokens, self.context_length)
+
+    def prescribed(self, cell: Cell) -> Prescription:
+        """The rule's settings for a cell, times its factors; all branches of a trunk take the trunk's."""
+        tokens = cell.trunk.tuned_for if cell.trunk else cell.tokens
+        found, factors = self.rule(cell.size, tokens, cell.context_length), cell.factors
+        return replace(
+            found,
+            lr_peak=found.lr_peak * factors.lr,
+            batch_tokens=found.batch_tokens * factors.batch,
+            weight_decay=found.weight_decay * factors.weight_decay,
+            warmup_steps=max(1, round(found.warmup_steps * factors.warmup)),
+        )
+
+    def planned(self, cell: Cell) -> PlannedRun:
+        """Accelerators, hours, whole batch, layout and memory of one run; a branch runs where its trunk does."""
         exploration = self.sweep.file.exploration
         offer = Offer(self.accelerator, exploration.count, exploration.max_days_per_run)
-        batch = step_law(size.active_non_embedding, tokens).batch_tokens
-        return planned_hours(size.model, tokens, offer, batch, CONTEXT_LENGTH, self.yardstick)
+        tokens = cell.trunk.tokens if cell.trunk else cell.tokens
+        batch = self.prescribed(cell).batch_tokens
+        return planned_run(cell.size.model, tokens, offer, batch, cell.context_length, self.yardstick)
+
+    def gpu_hours(self, cell: Cell) -> float:
+        """Modelled hours of the tokens that a run trains itself."""
+        return self.planned(cell).gpu_hours_per_token * trained_tokens(cell)
 
     def tokens_between(self, size: Size, ratio: float = TOKEN_RATIO) -> list[float]:
         """Amounts of data for one size, from the lower bound up in steps of `ratio`, the upper bound last."""
@@ -95,6 +138,42 @@ class Setting:
         steps = max(0, int(np.floor(np.log(high / low) / np.log(ratio) + 1e-9)))
         amounts = [low * ratio**step for step in range(steps + 1)]
         return amounts if high / amounts[-1] < ratio**0.5 else [*amounts, high]
+
+    def allowed(self, cells: list[Cell]) -> list[Cell]:
+        """The cells that neither `exclude` nor the length of a run nor four epochs of the unique tokens rule out."""
+        exploration = self.sweep.file.exploration
+        if not cells:
+            return cells
+        keep = np.ones(len(cells), bool)
+        table = pd.DataFrame(
+            {"params_active": [cell.size.active for cell in cells], "tokens": [cell.tokens for cell in cells]}
+        )
+        table["tokens_per_param"] = table["tokens"] / table["params_active"]
+        table["flops"] = 6 * table["params_active"] * table["tokens"]
+        for text in exploration.exclude:
+            keep &= ~Where.parse(text).keep(table).to_numpy(bool)
+        if exploration.unique_tokens:
+            keep &= (table["tokens"] <= MOST_EPOCHS * exploration.unique_tokens).to_numpy(bool)
+        longest = exploration.max_days_per_run * 24 * 1.005  # whole steps round tokens up
+        return [
+            cell
+            for cell, kept in zip(cells, keep, strict=True)
+            if kept and self.gpu_hours(cell) / self.planned(cell).count <= longest
+        ]
+
+
+def trained_tokens(cell: Cell) -> float:
+    """Tokens that a run processes itself: a branch of a trunk only its cooldown."""
+    return cell.tokens * cell.trunk.cooldown if cell.trunk and not cell.is_trunk else cell.tokens
+
+
+def dense_of(model: Architecture) -> Architecture:
+    """The model without experts, its MLP as wide as what one token uses."""
+    experts = model.experts
+    if experts is None:
+        return model
+    width = experts.d_ff * experts.experts_per_token + (experts.shared_d_ff or experts.d_ff) * experts.n_shared
+    return replace(model, name=f"{model.name}-dense", experts=None, d_ff=width)
 
 
 def setting_of(sweep: Sweep) -> Setting:
@@ -121,23 +200,59 @@ def setting_of(sweep: Sweep) -> Setting:
             f"{cost.utilisation.fraction:.3g} times the BF16 peak of {accelerator.name}",
             "give accelerator-hours for 1e12 tokens: 180K for DeepSeek-V3",
         )
+    _require_family(sweep)
+    _require_larger_targets(sweep, params)
+    measured = final.gpu_hours_per_trillion_tokens is not None
+    yardstick = measured_yardstick(cost.pretraining_gpu_hours, kept) if measured else TYPICAL
+    return Setting(sweep, accelerator, rent, params, cost, yardstick)
+
+
+def _require_family(sweep: Sweep) -> None:
+    """A dense sweep speaks for a mixture of experts only under an assumption that is written down."""
+    family, final = sweep.file.exploration.family, sweep.file.final
+    mixture = sweep.model.experts is not None
+    if family == "dense" and mixture:
+        raise InputError(
+            f"{sweep.source}: exploration.family: dense runs say nothing of {sweep.model.name}, a mixture of experts",
+            'family = "same" keeps its sparsity; "dense-equivalent" with final.dense_equivalent_params names the assumption',
+        )
+    if family == "dense-equivalent" and not mixture:
+        raise InputError(
+            f"{sweep.source}: exploration.family: {sweep.model.name} is dense, it has no dense equivalent",
+            'set family = "same"',
+        )
+    if (family == "dense-equivalent") != (final.dense_equivalent_params is not None):
+        raise InputError(
+            f'{sweep.source}: final.dense_equivalent_params and exploration.family = "dense-equivalent" go together',
+            "give the dense size that you take to reach the same loss, as in dense_equivalent_params = "
+            f'"{np.sqrt(float(count_parameters(sweep.model).total) * count_parameters(sweep.model).active) / 1e9:.3g}B" '
+            "(root of total x active, a rule of thumb)",
+        )
+
+
+def _require_larger_targets(sweep: Sweep, params: ParameterCount) -> None:
     largest = sweep.file.exploration.params_active[1]
     if largest > params.active:
         raise InputError(
             f"{sweep.source}: exploration.params_active reaches {largest:.4g}, beyond the final run's {params.active:.4g}",
             "small runs are for less than the final run: lower it",
         )
-    measured = final.gpu_hours_per_trillion_tokens is not None
-    yardstick = measured_yardstick(cost.pretraining_gpu_hours, kept) if measured else TYPICAL
-    return Setting(sweep, accelerator, rent, params, cost, yardstick)
+    for number, target in enumerate(sweep.file.target, 1):
+        if largest > target.params_active:
+            raise InputError(
+                f"{sweep.source}: target.{number}.params_active = {target.params_active:.4g} is smaller than the sweep's "
+                f"{largest:.4g}",
+                "a target is a run beyond the sweep: raise it, or lower exploration.params_active",
+            )
 
 
 def _kept_hours(sweep: Sweep, accelerator: Accelerator) -> float:
     """The final run's hours on its fastest layout, as the step-time model has them."""
     final = sweep.file.final
+    context = sweep.file.hyperparameters.context_length
     batch = step_law(count_parameters(sweep.model).active_non_embedding, final.tokens).batch_tokens
     try:
-        return kept_hours(sweep.model, final.tokens, Cluster(accelerator, final.count), batch, CONTEXT_LENGTH)
+        return kept_hours(sweep.model, final.tokens, Cluster(accelerator, final.count), batch, context)
     except InputError as error:
         raise InputError(f"{sweep.source}: final: {error.message}", error.hint) from None
 

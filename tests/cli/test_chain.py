@@ -85,7 +85,7 @@ def test_the_same_seed_gives_the_same_bytes(deepseek, tmp_path):
 
 def test_the_truth_does_not_leak_into_fit_forecast_or_choices(deepseek, tmp_path):
     # The chain from logs onwards, with another truth on the disk, gives the same answers.
-    from planner.cli.chain import _decide, _fit, _forecast, _import, _score
+    from planner.cli.chain import _decide, _fit, _forecast, _import, _score, _through_gates
     from planner.sweep.plan import propose
 
     sweep = read_sweep(SWEEP)
@@ -98,14 +98,29 @@ def test_the_truth_does_not_leak_into_fit_forecast_or_choices(deepseek, tmp_path
     truth = read(deepseek, store.TRUTH)
     truth["final_loss"] = 9.9
     (folder.path / store.TRUTH).write_text(json.dumps(truth))
-    _import(plan, folder)
+    logged = pd.DataFrame([json.loads(line) for line in (folder.path / store.LOGS).read_text().splitlines()])
+    _import(plan, logged[(plan.runs["stage"] == 1).to_numpy()], folder)
     law_fit = _fit(sweep, folder)
+    closed = _through_gates(plan, logged, law_fit, folder)
     forecast = _forecast(plan, law_fit, folder)
-    ideas = _decide(plan, law_fit, folder)
+    ideas = _decide(plan, law_fit, closed, folder)
     for name in (store.RUNS, store.FIT, store.FORECAST, store.CHOICES):
         assert (folder.path / name).read_bytes() == (deepseek / name).read_bytes(), name
     _score(plan, law_fit, forecast, ideas, folder)
     assert read(folder.path, store.SCORE)["inside_interval"] is False
+
+
+def test_ideas_behind_a_closed_gate_are_cancelled_cost_nothing_and_say_why(deepseek):
+    runs, closed = pd.read_csv(deepseek / store.RUNS), read(deepseek, store.CHOICES)["closed"]
+    assert closed
+    for one in closed:
+        later = runs[(runs["variant"] == one["variant"]) & (runs["stage"] > one["stage"])]
+        assert (later["status"] == "cancelled").all()
+        assert later["gpu_hours"].sum() == 0
+        assert one["why"].startswith("the budget") or one["probability"] <= one["threshold"]
+    ends = {one["variant"]: one["stage"] for one in closed}
+    ran = runs[(runs["kind"] == "ideas") & (runs["status"] != "cancelled")]
+    assert (ran["stage"] <= ran["variant"].map(ends).fillna(9)).all()
 
 
 def test_another_seed_gives_another_world(deepseek, tmp_path):

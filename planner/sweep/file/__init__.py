@@ -1,0 +1,1 @@
+"""The sweep file's tables, each key with its type and its limits."""

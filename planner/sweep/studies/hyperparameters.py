@@ -1,0 +1,47 @@
+"""The hyperparameter study: a grid around the prescription at several sizes and data, to fit how the optimum moves."""
+
+from __future__ import annotations
+
+import itertools
+
+from planner.sweep.file.studies import HyperparameterStudy
+from planner.sweep.request import Cell, Factors, Request
+from planner.sweep.setting import Setting
+from planner.sweep.studies.patterned import patterned
+
+DATA_RATIO = 7.0**0.5  # between the amounts of data tried at one size
+
+
+def hyperparameter_requests(setting: Setting, study: HyperparameterStudy, budget: float) -> list[Request]:
+    """The grid of factors in each of up to `cells` cells, cheapest cell first; further seeds with what is left."""
+    factors = [
+        Factors(*one) for one in itertools.product(study.learning_rate, study.batch, study.weight_decay, study.warmup)
+    ]
+    groups = [
+        setting.allowed([Cell(cell.size, cell.tokens, cell.context_length, factor) for factor in factors])
+        for cell in _cells(setting, study.cells)
+    ]
+    whole = [group for group in groups if len(group) == len(factors)]
+    return patterned(setting, study.name or study.kind, whole, budget, purpose=_purpose(study))
+
+
+def _cells(setting: Setting, number: int) -> list[Cell]:
+    """Sizes x amounts of data, about as many of either: the smallest, largest and between; the least data and more."""
+    per_size = max(1, round(number**0.5))
+    n_sizes = min(len(setting.sizes), max(1, -(-number // per_size)))
+    last = len(setting.sizes) - 1
+    places = sorted({round(index * last / max(1, n_sizes - 1)) for index in range(n_sizes)})
+    return [
+        setting.cell(setting.sizes[place], tokens)
+        for place in places
+        for tokens in setting.tokens_between(setting.sizes[place], DATA_RATIO)[:per_size]
+    ][:number]
+
+
+def _purpose(study: HyperparameterStudy) -> str:
+    varied = [
+        name.replace("_", " ")
+        for name in ("learning_rate", "batch", "weight_decay", "warmup")
+        if len(getattr(study, name)) > 1
+    ]
+    return "best " + " and ".join(varied)

@@ -1,0 +1,227 @@
+"""Every kind of study: what it asks for, within its budget, complete rows, and refusals."""
+
+from math import comb
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from planner.errors import InputError
+from planner.sweep.plan import propose
+from planner.sweep.spec import read_sweep
+from planner.sweep.studies.mixture import lattice
+
+HEAD = """
+schema = 1
+name = "small"
+question = "What?"
+[final]
+model = "llama-3-8b"
+tokens = "2T"
+accelerator = "h100"
+count = 512
+[exploration]
+budget = "0.5x final"
+params_active = ["0.5B", "3B"]
+tokens = ["20 per param", "300B"]
+count = 64
+[[study]]
+kind = "scaling"
+share = 0.4
+"""
+
+
+@pytest.fixture
+def planned(tmp_path):
+    def make(tail: str, head: str = HEAD):
+        path = tmp_path / "sweep.toml"
+        path.write_text(head + tail)
+        return propose(read_sweep(path))
+
+    return make
+
+
+def study(plan, name):
+    return plan.runs[plan.runs["study"] == name]
+
+
+@pytest.mark.parametrize(
+    ("tail", "name", "column", "levels"),
+    [
+        ('[[study]]\nkind = "vocabulary"\nshare = 0.2\nvocab_sizes = [32000, 64000, 128000]', "vocabulary", "vocab_size", 3),
+        ('[[study]]\nkind = "context"\nshare = 0.2\ncontext_lengths = [2048, 8192]', "context", "context_length", 2),
+        (
+            '[[study]]\nkind = "hyperparameters"\nshare = 0.2\nlearning_rate = [0.5, 1, 2]\nbatch = [1.0]\n'
+            "weight_decay = [0.3, 1, 3]",
+            "hyperparameters", "weight_decay", 3,
+        ),
+        ('[[study]]\nkind = "replicates"\nshare = 0.1\nseeds = 4', "replicates", "params_active", 3),
+    ],
+)  # fmt: skip
+def test_a_study_varies_what_it_is_for_within_its_budget(planned, tail, name, column, levels):
+    plan = planned(tail)
+    runs = study(plan, name)
+    assert runs[column].nunique() == levels
+    share = float(tail.split("share = ")[1].split()[0])
+    assert 0 < runs["gpu_hours"].sum() <= share * plan.setting.budget_gpu_hours * 1.005
+    assert runs["run_id"].is_unique
+    assert not plan.runs[runs.columns.drop("trunk_id")].isna().any().any()
+
+
+def test_vocabularies_are_never_one_group(planned):
+    runs = study(
+        planned('[[study]]\nkind = "vocabulary"\nshare = 0.2\nvocab_sizes = [32000, 64000, 128000]'), "vocabulary"
+    )
+    assert (runs.groupby("group")["vocab_size"].nunique() == 1).all()
+    assert runs["group"].nunique() == 3
+
+
+def test_a_mixture_study_covers_the_lattice_and_names_its_columns(planned):
+    plan = planned(
+        '[[study]]\nkind = "mixture"\nshare = 0.3\ndomains = ["web", "code", "books"]\nsteps = 4\nleast = 0.05\n'
+        'params_active = "0.5B"'
+    )
+    runs = study(plan, "mixture")
+    shares = runs[["share_web", "share_code", "share_books"]].to_numpy()
+    np.testing.assert_allclose(shares.sum(1), 1)
+    assert shares.min() == pytest.approx(0.05)
+    assert len(np.unique(shares.round(9), axis=0)) == comb(3 + 4 - 1, 4) + 1
+    assert plan.runs.loc[plan.runs["study"] != "mixture", "share_web"].isna().all()
+
+
+@given(st.integers(2, 6), st.integers(1, 5), st.floats(0, 0.15))
+def test_a_lattice_is_on_the_simplex_and_has_the_known_number_of_points_against_scheffe(domains, steps, least):
+    points = lattice(domains, steps, least)
+    np.testing.assert_allclose(np.sum(points, axis=1), 1, atol=1e-9)
+    assert np.min(points) >= least - 1e-9
+    assert len(points) == comb(domains + steps - 1, steps) + (steps % domains > 0)
+    assert len(set(points)) == len(points)
+
+
+def test_sparsity_keeps_active_parameters(planned):
+    head = (
+        HEAD.replace("llama-3-8b", "deepseek-v3")
+        .replace("count = 512", "count = 2048")
+        .replace('"0.5B", "3B"', '"1B", "7B"')
+    )
+    plan = planned('[[study]]\nkind = "sparsity"\nshare = 0.3\nsparsities = [8, 16, 32]', head)
+    runs = study(plan, "sparsity")
+    assert (runs["n_experts"] / runs["experts_per_token"]).nunique() == 3
+    smallest = runs[runs["params_active"] < 1.1e9]
+    assert smallest["params_active"].max() / smallest["params_active"].min() < 1.05
+    assert smallest["params_total"].max() / smallest["params_total"].min() > 2
+
+
+def test_ids_do_not_change_when_a_named_study_is_added(planned):
+    before = planned('[[study]]\nkind = "replicates"\nshare = 0.1')
+    after = planned(
+        '[[study]]\nkind = "replicates"\nshare = 0.1\n[[study]]\nkind = "replicates"\nname = "late"\nshare = 0.1'
+    )
+    assert set(before.runs["run_id"]) < set(after.runs["run_id"])
+    assert not set(study(after, "late")["seed"]) & set(study(after, "replicates")["seed"])
+
+
+def test_a_study_may_have_a_budget_of_its_own(planned):
+    plan = planned('[[study]]\nkind = "replicates"\nbudget = "$20K"')
+    assert 10_000 < study(plan, "replicates")["usd"].sum() <= 20_000 * 1.005
+
+
+def test_priority_orders_answers_and_can_be_set(planned):
+    plan = planned('[[study]]\nkind = "replicates"\nshare = 0.1\n[[study]]\nkind = "context"\nshare = 0.1\npriority = 9\n'
+                   "context_lengths = [2048, 8192]")  # fmt: skip
+    first = plan.runs.groupby("study")["priority"].first()
+    assert first["replicates"] < first["scaling"] < first["context"] == 9
+
+
+def test_every_run_fits_memory_and_its_batch_divides_over_its_ranks(planned):
+    runs = planned('[[study]]\nkind = "hyperparameters"\nshare = 0.3').runs
+    sequences = runs["batch_tokens"] / runs["context_length"]
+    assert (sequences % (runs["data_parallel"] * runs["micro_batch_sequences"]) == 0).all()
+    assert (runs["memory_fraction"] <= 1).all()
+    degrees = runs["tensor_parallel"] * runs["pipeline_parallel"] * runs["context_parallel"] * runs["data_parallel"]
+    assert (degrees == runs["n_accelerators"]).all()
+
+
+IDEAS = '[[study]]\nkind = "ideas"\nshare = 0.6\n' + "".join(f'[[idea]]\nname = "idea {i}"\n' for i in range(10))
+
+
+def test_ideas_meet_gates_and_the_expected_cost_is_the_budget(planned):
+    plan = planned(IDEAS, HEAD.replace("0.5x final", "2x final"))
+    runs = study(plan, "ideas")
+    assert runs["stage"].max() >= 3
+    variants = runs[runs["variant"] != "baseline"]
+    chance = variants.groupby("stage")["chance"].first()
+    assert chance.iloc[0] == 1
+    assert (np.diff(chance) < 0).all()
+    assert (runs.loc[runs["variant"] == "baseline", "chance"] == 1).all()
+    expected = (runs["gpu_hours"] * runs["chance"]).sum()
+    assert 0.9 <= expected / (0.6 * plan.setting.budget_gpu_hours) <= 1.005
+    assert runs["gpu_hours"].sum() > expected
+
+
+def test_without_gates_every_idea_runs_on_every_rung(planned):
+    plan = planned(IDEAS.replace("share = 0.6", "share = 0.6\ngates = false"))
+    assert (study(plan, "ideas")["chance"] == 1).all()
+    assert plan.most_gpu_hours == pytest.approx(plan.gpu_hours)
+
+
+def test_more_ideas_than_the_budget_can_test_are_refused_with_how_many_it_can(planned):
+    tail = IDEAS.replace("share = 0.6", 'budget = "8000 GPU-hours"\nwanted_gain = 1.05')
+    with pytest.raises(InputError, match=r"10 ideas on 8000 GPU-hours: a gain of .* 1\.05 is wanted") as caught:
+        planned(tail)
+    assert "test " in caught.value.hint
+    number = int(caught.value.hint.split("test ")[1].split(" ")[0])
+    assert 1 <= number < 10
+    fewer = tail.split("[[idea]]")[0] + "".join(f'[[idea]]\nname = "idea {i}"\n' for i in range(number))
+    assert len(study(planned(fewer), "ideas"))
+
+
+@pytest.mark.parametrize(
+    ("tail", "says"),
+    [
+        ('[[study]]\nkind = "sparsity"\nshare = 0.3\nsparsities = [8, 16, 32]', "needs a mixture of experts"),
+        ('[[study]]\nkind = "replicates"\nbudget = "$1"', "does not pay 5 seed"),
+        ('[[study]]\nkind = "mixture"\nshare = 0.3\ndomains = ["a", "a"]', "one is there twice"),
+        ('[[study]]\nkind = "mixture"\nshare = 0.3\ndomains = ["a", "b"]\nleast = 0.5', "should be less than 0.5"),
+        ('[[study]]\nkind = "hyperparameters"\nshare = 0.3\nbatch = [1, 2]', "two factors show no optimum"),
+        ('[[study]]\nkind = "colour"\nshare = 0.3', "kind = 'colour' is unknown"),
+        ("[[study]]\nshare = 0.3", "kind is missing"),
+        ('[[study]]\nkind = "context"\nshare = 0.3\nbudget = "$5"\ncontext_lengths = [1, 2]', "one of them"),
+        ('[[study]]\nkind = "replicates"\nshare = 0.1\n[[study]]\nkind = "replicates"\nshare = 0.1', "two of one name"),
+    ],
+)
+def test_bad_studies_are_refused(planned, tail, says):
+    with pytest.raises(InputError) as caught:
+        planned(tail)
+    assert says in caught.value.message
+    assert caught.value.hint
+
+
+def test_excluded_and_too_long_runs_are_not_planned(planned):
+    whole = planned("").runs
+    some = planned(
+        "", HEAD.replace("count = 64", 'count = 64\nexclude = ["tokens_per_param>200", "params_active<0.6B"]')
+    ).runs
+    assert whole["tokens_per_param"].max() > 200
+    assert some["tokens_per_param"].max() <= 201
+    assert some["params_active"].min() >= 0.6e9
+    short = planned("", HEAD.replace("count = 64", "count = 64\nmax_days_per_run = 2")).runs
+    assert short["days"].max() <= 2.02
+
+
+def test_a_dense_sweep_for_a_mixture_of_experts_names_its_assumption(planned):
+    head = (
+        HEAD.replace("llama-3-8b", "deepseek-v3")
+        .replace("count = 512", "count = 2048")
+        .replace('"0.5B", "3B"', '"1B", "7B"')
+    )
+    with pytest.raises(InputError, match="dense runs say nothing of deepseek-v3"):
+        planned("", head.replace("count = 64", 'count = 64\nfamily = "dense"'))
+    with pytest.raises(InputError, match="dense_equivalent_params") as caught:
+        planned("", head.replace("count = 64", 'count = 64\nfamily = "dense-equivalent"'))
+    assert "159B" in caught.value.hint  # root of 671B x 37B
+    plan = planned("", head.replace("count = 64", 'count = 64\nfamily = "dense-equivalent"').replace(
+        "count = 2048", 'count = 2048\ndense_equivalent_params = "158B"'))  # fmt: skip
+    assert (plan.runs["n_experts"] == 0).all()
+    assert plan.setting.target == (158e9, 2e12)
