@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from planner.assess.worlds import assess_plan
+    from planner.assess.assessment import assess_plan
     from planner.costs.cost import cost
     from planner.decisions.allocation import allocate
     from planner.decisions.gains import compare
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "allocate": "planner.decisions.allocation",
-    "assess_plan": "planner.assess.worlds",
+    "assess_plan": "planner.assess.assessment",
     "bootstrap": "planner.fitting.solve",
     "compare": "planner.decisions.gains",
     "cost": "planner.costs.cost",

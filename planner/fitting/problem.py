@@ -11,7 +11,7 @@ from planner.fitting.descend import Local, Rows
 from planner.fitting.noise import Noise
 from planner.fitting.objective import penalty
 from planner.laws.centre import Array
-from planner.laws.law import Law
+from planner.laws.law import Expansion, Law
 
 
 class Forms(NamedTuple):
@@ -24,6 +24,19 @@ class Forms(NamedTuple):
     def joined(self, other: Forms) -> Forms:
         """Both."""
         return Forms(*(np.concatenate(pair) for pair in zip(self, other, strict=True)))
+
+    def added(self, theta: Array, scale: float | Array, local: Local) -> Local:
+        """`local`, with the priors weighed against a squared noise `scale`: one, or one for each theta `(S, 1)`."""
+        if not self.mean.size:
+            return local
+        strength = (scale / self.sd) ** 2
+        off = theta @ self.rows.T - self.mean
+        return Local(
+            local.value + 0.5 * (strength * off * off).sum(1),
+            local.gradient + (strength * off) @ self.rows,
+            local.hessian + self.rows.T @ (strength[..., None] * self.rows),
+            local.metric + (strength[..., None] * self.rows**2).sum(-2),
+        )
 
     @classmethod
     def none(cls, p: int) -> Forms:
@@ -58,43 +71,48 @@ class Problem:
         weight = _of(self.weight, rows)
         expansion = self.law.expand(theta, self.x)
         raw = _of(self.log_loss, rows) - expansion.f
-        residual = raw if self.noise is None else self.noise.whiten(raw)
-        size = np.abs(residual)
-        inner = np.minimum(size, self.delta)
-        pulled = weight * np.copysign(inner, residual)
-        value = (weight * (inner * (size - 0.5 * inner))).sum(1)
-        majorised = weight * (inner / np.maximum(size, 1e-300))
-        curved = weight * (size <= self.delta) if newton else majorised
         if self.noise is None:
-            gradient = -expansion.pull(pulled)
-            metric = expansion.square(majorised)
-            hessian = expansion.hessian(curved, pulled if newton else np.zeros_like(pulled))
-        else:
-            J = self.noise.whiten(expansion.jacobian())
-            pulled_raw = self.noise.whiten_transposed(pulled)
-            gradient = -expansion.pull(pulled_raw)
-            metric = np.matmul(J * J, majorised[:, :, None])[:, :, 0]
-            hessian = np.matmul(J * curved[:, None, :], J.transpose(0, 2, 1))
-            if newton:
-                hessian = hessian + expansion.hessian(np.zeros_like(pulled), pulled_raw)
-        return self._with_priors(theta, Local(value, gradient, hessian, metric))
-
-    def _with_priors(self, theta: Array, data: Local) -> Local:
-        F = self.forms
-        if not F.mean.size:
-            return data
-        strength = (self.scale / F.sd) ** 2
-        off = theta @ F.rows.T - F.mean
-        return Local(
-            data.value + 0.5 * (strength * off * off).sum(1),
-            data.gradient + (strength * off) @ F.rows,
-            data.hessian + F.rows.T @ (strength[:, None] * F.rows),
-            data.metric + (strength[:, None] * F.rows**2).sum(0),
-        )
+            return self.forms.added(theta, self.scale, robust(expansion, raw, weight, self.delta, newton))
+        residual = self.noise.whiten(raw)
+        value, pulled, majorised, curved = _parts(residual, weight, self.delta, newton)
+        J = self.noise.whiten(expansion.jacobian())
+        pulled_raw = self.noise.whiten_transposed(pulled)
+        hessian = np.matmul(J * curved[:, None, :], J.transpose(0, 2, 1))
+        if newton:
+            hessian = hessian + expansion.hessian(np.zeros_like(pulled), pulled_raw)
+        metric = np.matmul(J * J, majorised[:, :, None])[:, :, 0]
+        return self.forms.added(theta, self.scale, Local(value, -expansion.pull(pulled_raw), hessian, metric))
 
     def data_value(self, theta: Array) -> float:
         """The objective's sum over runs at one theta `(p,)`, priors left out."""
         return float((self.weight[0] * penalty(self.residual(theta[None])[0], self.delta)).sum())
+
+
+def robust(expansion: Expansion, residual: Array, weight: Array, delta: float | Array, newton: bool) -> Local:
+    """Sum over runs of weight x Huber's penalty of `residual` `(S, m)`, and its derivatives; `delta` one, or `(S, 1)`."""
+    value, pulled, majorised, curved = _parts(residual, weight, delta, newton)
+    hessian = expansion.hessian(curved, pulled if newton else np.zeros_like(pulled))
+    return Local(value, -expansion.pull(pulled), hessian, expansion.square(majorised))
+
+
+class _Parts(NamedTuple):
+    value: Array
+    pulled: Array
+    majorised: Array
+    curved: Array
+
+
+def _parts(residual: Array, weight: Array, delta: float | Array, newton: bool) -> _Parts:
+    """The penalty's sum over runs `(S,)`, and each run's slope, majorising and wanted curvature `(S, m)`."""
+    size = np.abs(residual)
+    inner = np.minimum(size, delta)
+    majorised = weight * (inner / np.maximum(size, 1e-300))
+    return _Parts(
+        (weight * (inner * (size - 0.5 * inner))).sum(1),
+        weight * np.copysign(inner, residual),
+        majorised,
+        weight * (size <= delta) if newton else majorised,
+    )
 
 
 def _of(values: Array, rows: Rows) -> Array:

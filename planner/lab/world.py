@@ -9,8 +9,8 @@ import numpy as np
 from scipy.special import ndtri
 
 from planner.decisions.drift import NULL_MEAN, NULL_SD, SHARED, SLOPE, USEFUL_MEAN, USEFUL_SHARE
+from planner.decisions.power import run_noise
 from planner.laws import Coupled
-from planner.sweep.optimal import seed_noise
 from planner.sweep.prescription import step_law
 
 # Second derivatives of ln loss in ln rate, ln batch and across: quadratic fits to the public Step Law sweep
@@ -66,7 +66,7 @@ class World:
 
     def noise_sd(self, params: float) -> float:
         """Sd of ln loss between seeds; larger models vary less."""
-        return float(seed_noise(np.array(params), self.noise))
+        return float(run_noise(params, self.noise))
 
     def seed_noise(self, run_id: str, params: float, pair: tuple[object, ...]) -> float:
         """Noise of ln loss: one part of its own, one that runs of the same `pair` share."""

@@ -19,7 +19,7 @@ from planner.sweep.file.studies import (
     Study,
     VocabularyStudy,
 )
-from planner.sweep.optimal import Design
+from planner.sweep.design import Design
 from planner.sweep.request import Request
 from planner.sweep.row import rows
 from planner.sweep.setting import Setting, setting_of

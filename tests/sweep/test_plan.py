@@ -9,7 +9,6 @@ from truths import REPOSITORY
 
 from planner.errors import InputError
 from planner.sweep.file.studies import ScalingStudy
-from planner.sweep.optimal import design_problem, optimal_design, seed_noise
 from planner.sweep.plan import propose
 from planner.sweep.prescription import step_law
 from planner.sweep.spec import Sweep, read_sweep
@@ -136,51 +135,3 @@ def test_both_designs_spread_tokens_per_parameter_eightfold(sweep, design):
     plan = propose(changed(sweep, study=(ScalingStudy(kind="scaling", share=0.5, design=design),), idea=()))
     ratio = plan.runs["tokens_per_param"]
     assert ratio.max() / ratio.min() >= 8
-
-
-def cells():
-    params = np.repeat(np.geomspace(1e9, 7e9, 7), 8)
-    return params, np.minimum(params * np.tile(np.geomspace(20, 500, 8), 7), 1e12)
-
-
-def test_the_design_is_within_its_certificate_and_beats_random_ones():
-    params, tokens = cells()
-    cost = 6 * params * tokens
-    found = optimal_design(params, tokens, cost, target=(7e10, 1.5e13), budget=6e23)
-    assert 0 <= found.gap <= 0.05  # of whole runs, on a budget of a few dozen
-    assert cost @ found.runs <= 6e23 * (1 + 1e-12)
-    assert cost @ found.runs >= 6e23 - cost.max()
-    rng = np.random.default_rng(0)
-    for _ in range(20):
-        chosen = rng.choice(params.size, 12, replace=False)
-        rival = optimal_design(params[chosen], tokens[chosen], cost[chosen], target=(7e10, 1.5e13), budget=6e23)
-        assert rival.expected_sd >= found.expected_sd * 0.98  # rounding to whole runs costs or gains a little
-
-
-def test_the_fall_of_the_variance_agrees_with_differences():
-    # The certificate is no better than this derivative: variance per unit of budget share, cell by cell.
-    params, tokens = cells()
-    cost = 6 * params * tokens
-    problem = design_problem(params, tokens, cost, target=(7e10, 1.5e13), budget=6e23)
-    runs = np.linspace(1, 9, params.size)
-    _, fall = problem.variance(runs)
-    for cell in (0, 17, 55):
-        step = np.zeros(params.size)
-        step[cell] = 1e-5
-        share = 2e-5 * cost[cell] / 6e23
-        numeric = (problem.variance(runs - step)[0] - problem.variance(runs + step)[0]) / share
-        assert fall[cell] == pytest.approx(numeric, rel=1e-4)
-
-
-def test_more_budget_never_makes_the_design_worse():
-    params, tokens = cells()
-    cost = 6 * params * tokens
-    sds = [
-        optimal_design(params, tokens, cost, target=(7e10, 1.5e13), budget=b).expected_sd for b in (6e22, 6e23, 6e24)
-    ]
-    assert sds == sorted(sds, reverse=True)
-
-
-def test_seed_noise_falls_with_size():
-    assert seed_noise(np.array([1e9]))[0] == pytest.approx(0.003)
-    assert (np.diff(seed_noise(np.geomspace(1e8, 1e11, 10))) < 0).all()

@@ -1,78 +1,205 @@
-"""The scaling study: runs that tell most about the final run's loss."""
+"""The scaling study: runs that tell most about the final run, by an optimal design, a habit, or a list."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 import numpy as np
+from numpy.typing import NDArray
 
 from planner.errors import InputError
+from planner.laws.centre import Array
+from planner.models.shape import shape_for
+from planner.sweep.design import (
+    BestSize,
+    Bundles,
+    Constraints,
+    Design,
+    Done,
+    Goal,
+    Grid,
+    LossAt,
+    LossBand,
+    Problem,
+    Trunks,
+    design_problem,
+    designed,
+)
 from planner.sweep.file.studies import ScalingStudy
-from planner.sweep.optimal import Design, optimal_design
-from planner.sweep.request import Cell, Request, require_few
+from planner.sweep.patterns import PATTERNS, Index, Scope
+from planner.sweep.request import Cell, Request, Trunk, require_few
 from planner.sweep.setting import Setting
+from planner.sweep.size import Size
 
-FEWEST_SIZES, FEWEST_RUNS = 3, 12  # what a law of six parameters can be fitted to, with some to spare
-LADDER = (1.0, 2.0, 5.0, 10.0)  # multiples of the smallest amount of data (OLMo ladder, arXiv 2412.04403)
+FEWEST_SIZES, FEWEST_RUNS, FEWEST_CELLS = 3, 12, 6  # what a law of six parameters can be fitted to, with some to spare
+SAME_RATIO = 0.01  # of tokens per parameter: a ray keeps to one within it
 
 
 def scaling_requests(setting: Setting, study: ScalingStudy, budget: float) -> tuple[list[Request], Design | None]:
     """The study's runs within `budget` accelerator-hours, and the certificate of an optimal design."""
-    cells = setting.allowed(_grid(setting) if study.design == "optimal" else _ladder(setting))
+    if study.design == "optimal":
+        found, design = _optimal(setting, study, budget)
+    else:
+        found = _listed(setting, study, budget) if study.design == "list" else _patterned(setting, study, budget)
+        design = None
+    require_few("scaling", len(found))
+    _require_enough(found, budget, lists=study.design == "list")
+    return found, design
+
+
+def _optimal(setting: Setting, study: ScalingStudy, budget: float) -> tuple[list[Request], Design]:
+    cells = grid_cells(setting)
     cost = np.array([setting.gpu_hours(cell) for cell in cells])
-    if (cost <= budget).sum() < 6:
+    if (cost <= budget).sum() < FEWEST_CELLS:
         raise InputError(
-            f"a scaling study of {budget:.4g} GPU-hours affords {int((cost <= budget).sum())} of {cost.size} cells; a law needs 6",
-            f"the six cheapest cells cost {np.sort(cost)[:6].sum():.4g} GPU-hours: raise the budget or lower the sizes",
+            f"a scaling study of {budget:.4g} GPU-hours affords {int((cost <= budget).sum())} of {cost.size} cells; a law needs "
+            f"{FEWEST_CELLS}",
+            "raise the budget or max_days_per_run, lower the sizes, or exclude less"
+            if cost.size < FEWEST_CELLS
+            else f"the six cheapest cells cost {np.sort(cost)[:6].sum():.4g} GPU-hours: raise the budget or lower the sizes",
         )
     require_few("scaling", budget / float(cost.max()))
-    design = None
-    if study.design == "optimal":
-        params, tokens = np.array([(cell.size.active, cell.tokens) for cell in cells]).T
-        design = optimal_design(params, tokens, cost, target=setting.target, budget=budget)
-        runs = design.runs
-    else:
-        runs = _filled(cost, budget)
+    alone = _designed(setting, study, cells, cost, budget, None)
+    if setting.sweep.file.hyperparameters.schedule != "wsd" or study.trunks == "never":
+        return _requests(setting, cells, alone[1].bundles, alone[0]), alone[0]
+    settings = setting.sweep.file.hyperparameters
+    shared = _designed(setting, study, cells, cost, budget, Trunks(settings.trunk_correlation, settings.cooldown))
+    better = shared[0].expected_sd < alone[0].expected_sd or study.trunks == "always"
+    design, problem = shared if better else alone
+    return _requests(setting, cells, problem.bundles, design), design
+
+
+def _designed(
+    setting: Setting, study: ScalingStudy, cells: list[Cell], cost: Array, budget: float, trunks: Trunks | None
+) -> tuple[Design, Problem]:
+    params, tokens = np.array([(cell.size.active, cell.tokens) for cell in cells]).T
+    problem, grid = design_problem(
+        params, tokens, cost, target=setting.target, budget=budget, goals=goals_of(setting, study), trunks=trunks,
+        done=_prior(setting),
+    )  # fmt: skip
+    allowed = np.ones(problem.bundles.cost.size, bool)
+    if trunks is not None and study.trunks == "always":
+        allowed[: len(cells)] = False
+    return designed(problem, grid, _rules(setting, grid), budget, allowed=allowed), problem
+
+
+def _rules(setting: Setting, grid: Grid) -> Constraints:
+    exploration = setting.sweep.file.exploration
+    return Constraints(max_runs=exploration.max_runs, ratio_spread=exploration.min_tokens_per_param_spread)
+
+
+def goals_of(setting: Setting, study: ScalingStudy) -> tuple[Goal, ...]:
+    """What the design is for; the loss of the final run comes first where it is asked for."""
+    params, tokens = setting.target
+    flops = 6 * params * tokens
+    found: list[Goal] = []
+    if "loss" in study.goals:
+        found += [
+            LossAt(params, tokens)
+            if study.band == 1
+            else LossBand(flops / study.band, flops * study.band, tokens / params)
+        ]
+        found += [LossAt(one.params_active, one.tokens, one.weight) for one in setting.sweep.file.target]
+    if "size" in study.goals:
+        found.append(BestSize(flops))
+    return tuple(found)
+
+
+def _prior(setting: Setting) -> Done | None:
+    """Runs already paid for, as information that the design need not buy again."""
+    prior = setting.sweep.prior
+    if prior is None:
+        return None
+    return Done(prior["params_active"].to_numpy(float), prior["tokens"].to_numpy(float))
+
+
+def _requests(setting: Setting, cells: list[Cell], bundles: Bundles, design: Design) -> list[Request]:
+    """One request per run of every copy: single cells, or a trunk and its branches."""
+    why = "loss of the final run (optimal design)"
+    requests = []
+    for bundle, copies in enumerate(design.runs):
+        for copy in range(int(copies)):
+            if bundle < len(cells):
+                requests.append(Request(cells[bundle], copy, why))
+            else:
+                requests += _trunk(setting, [cells[index] for index in _members(bundles, bundle)], copy, why)
+    return requests
+
+
+def _members(bundles: Bundles, bundle: int) -> list[int]:
+    """The cells of one bundle, padding left out."""
+    real = np.diagonal(bundles.precision[bundle]) > 0
+    return [int(cell) for cell in bundles.cells[bundle][real]]
+
+
+def _trunk(setting: Setting, branches: Sequence[Cell], seed: int, why: str) -> list[Request]:
+    """The trunk up to where its longest branch leaves it, then the branches."""
+    cooldown = setting.sweep.file.hyperparameters.cooldown
+    tokens = [cell.tokens for cell in branches]
+    trunk = Trunk((1 - cooldown) * max(tokens), float(np.exp(np.mean(np.log(tokens)))), cooldown)
+    first = replace(branches[0], tokens=trunk.tokens, trunk=trunk, is_trunk=True)
+    rest = [Request(replace(cell, trunk=trunk), seed, why) for cell in branches]
+    return [Request(first, seed, "trunk of cooldown branches"), *rest]
+
+
+def grid_cells(setting: Setting) -> list[Cell]:
+    """Every size with data in steps of 1.41x, what the sweep rules out left out."""
+    return setting.allowed([setting.cell(size, D) for size in setting.sizes for D in setting.tokens_between(size)])
+
+
+def scope_of(setting: Setting) -> Scope:
+    """The sweep's sizes, the data that each may see, and the hours a run is planned with; what is ruled out has no price."""
+    bounds = setting.sweep.file.exploration.tokens
+    least, most = (np.array([bound.tokens(size.active) for size in setting.sizes]) for bound in bounds)
+
+    def price(size: Index, tokens: Array) -> Array:
+        cells = [setting.cell(setting.sizes[i], float(D)) for i, D in zip(size, tokens, strict=True)]
+        allowed = set(setting.allowed(cells))
+        return np.array([setting.gpu_hours(cell) if cell in allowed else np.inf for cell in cells])
+
+    return Scope(np.array([size.active for size in setting.sizes]), least, most, price)
+
+
+def patterned_cells(setting: Setting, name: str, budget: float, seed: int) -> tuple[list[Cell], NDArray[np.int64]]:
+    """A design by habit on the sweep's sizes and data: its cells, and runs of each within `budget` accelerator-hours."""
+    found = PATTERNS[name](scope_of(setting), budget, seed)
+    pairs = zip(found.size, found.tokens, strict=True)
+    return [setting.cell(setting.sizes[index], float(tokens)) for index, tokens in pairs], found.runs
+
+
+def _patterned(setting: Setting, study: ScalingStudy, budget: float) -> list[Request]:
+    cells, runs = patterned_cells(setting, study.design, budget, setting.sweep.file.seed)
     why = f"loss of the final run ({study.design} design)"
-    require_few("scaling", float(runs.sum()))
-    _require_enough(cells, runs, budget)
-    requests = [
-        Request(cell, seed, why) for cell, number in zip(cells, runs, strict=True) for seed in range(int(number))
-    ]
-    return requests, design
+    return [Request(cell, seed, why) for cell, number in zip(cells, runs, strict=True) for seed in range(int(number))]
 
 
-def _require_enough(cells: list[Cell], runs: np.ndarray, budget: float) -> None:
-    """Refuse a study that a law could not be fitted to, or not any more after a few runs have failed."""
-    per_size: dict[float, int] = {}
-    for cell, number in zip(cells, runs, strict=True):
-        per_size[cell.size.active] = per_size.get(cell.size.active, 0) + int(number)
-    sizes = sum(number >= 2 for number in per_size.values())
-    if sizes < FEWEST_SIZES or runs.sum() < FEWEST_RUNS:
+def _listed(setting: Setting, study: ScalingStudy, budget: float) -> list[Request]:
+    """The runs of the list, refused when they cost more than the study may."""
+    requests = []
+    for entry in study.runs:
+        size = Size(shape_for(setting.family, entry[0]))
+        cell = setting.cell(size, entry[1].tokens(size.active))
+        requests += [Request(cell, seed, "loss of the final run (listed)") for seed in range(entry[2] if len(entry) > 2 else 1)]
+    cost = sum(setting.gpu_hours(request.cell) for request in requests)
+    if cost > budget * 1.005:
         raise InputError(
-            f"a scaling study of {budget:.4g} GPU-hours buys {int(runs.sum())} runs, two or more at {sizes} sizes; "
-            f"a law needs {FEWEST_RUNS} at {FEWEST_SIZES} sizes",
-            'raise exploration.budget, lower the sizes, or try design = "ladder"',
+            f"the listed runs cost {cost:.4g} GPU-hours, over the scaling study's {budget:.4g}",
+            "raise its share, or shorten the list",
         )
+    return requests
 
 
-def _grid(setting: Setting) -> list[Cell]:
-    return [setting.cell(size, tokens) for size in setting.sizes for tokens in setting.tokens_between(size)]
-
-
-def _ladder(setting: Setting) -> list[Cell]:
-    low, high = setting.sweep.file.exploration.tokens
-    return [
-        setting.cell(size, low.tokens(size.active) * multiple)
-        for size in setting.sizes
-        for multiple in LADDER
-        if low.tokens(size.active) * multiple <= high.tokens(size.active)
-    ]
-
-
-def _filled(cost: np.ndarray, budget: float) -> np.ndarray:
-    """Whole copies of the pattern, then one more of the cheapest cells; without one copy, its cheapest part."""
-    copies = np.floor(budget / cost.sum())
-    order = np.argsort(cost, kind="stable")
-    rest = np.cumsum(cost[order]) <= budget - copies * cost.sum()
-    runs = np.full(cost.size, copies)
-    runs[order[rest]] += 1
-    return runs.astype(np.int64)
+def _require_enough(requests: list[Request], budget: float, *, lists: bool) -> None:
+    """Refuse a study that a law could not be fitted to, or not any more after a few runs have failed."""
+    runs = [request for request in requests if not request.cell.is_trunk]
+    per_size: dict[float, int] = {}
+    for request in runs:
+        per_size[request.cell.size.active] = per_size.get(request.cell.size.active, 0) + 1
+    sizes = sum(number >= 2 for number in per_size.values())
+    if sizes < FEWEST_SIZES or len(runs) < FEWEST_RUNS:
+        raise InputError(
+            f"a scaling study of {budget:.4g} GPU-hours buys {len(runs)} runs, two or more at {sizes} sizes; "
+            f"a law needs {FEWEST_RUNS} at {FEWEST_SIZES} sizes",
+            "list more runs" if lists else "raise exploration.budget, or lower the sizes",
+        )

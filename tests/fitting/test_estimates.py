@@ -1,0 +1,44 @@
+"""Many fits at once are the fits one by one."""
+
+import numpy as np
+import pytest
+from truths import TRUTHS, noisy
+
+from planner.fitting.constraints import Constraints
+from planner.fitting.estimate import estimate, estimates
+from planner.fitting.recipe import Recipe, choose_recipe, default_recipe
+from planner.runs.columns import Count
+from planner.runs.sample import Sample
+
+
+def samples(worlds: int = 30) -> list[Sample]:
+    """Noisy losses of the named truths, each set with other runs missing, so that sizes of the data sets differ."""
+    made = []
+    for number in range(worlds):
+        params, tokens, loss = noisy(list(TRUTHS.values())[number % len(TRUTHS)], 0.003, seed=number)
+        rng = np.random.default_rng(number)
+        keep = rng.random(loss.size) > 0.15
+        loss = loss * np.exp(np.where(rng.random(loss.size) < 0.05, 0.02, 0))
+        made.append(Sample(params[keep], tokens[keep], loss[keep], Count.ACTIVE, "", "nats_per_token", {}, ()))
+    return made
+
+
+@pytest.mark.parametrize("recipe", [
+    default_recipe(),
+    Recipe(default_recipe().law, default_recipe().objective, 30.0, default_recipe().spread, default_recipe().model_error),
+    Recipe(default_recipe().law, default_recipe().objective, None, default_recipe().spread, default_recipe().model_error,
+           Constraints(fixed={"k": 1.0})),
+    choose_recipe("chinchilla"),
+], ids=["default", "windowed", "constrained", "textbook"])  # fmt: skip
+def test_a_batch_of_fits_is_the_fits_one_by_one(recipe):
+    many = samples(30 if recipe.model_error else 3)
+    at = np.array([7e10]), np.array([1.5e13])
+    for together, sample in zip(estimates(many, recipe), many, strict=True):
+        alone = estimate(sample, recipe)
+        (loss, sd), (loss_alone, sd_alone) = together.predict(*at), alone.predict(*at)
+        assert loss == pytest.approx(loss_alone, abs=1e-6)
+        assert sd == pytest.approx(sd_alone, rel=1e-4)
+        assert together.noise == pytest.approx(alone.noise, rel=1e-4)
+        assert together.df == pytest.approx(alone.df, abs=1e-4)
+        assert together.frontier == alone.frontier
+        assert np.array_equal(together.kept, alone.kept)
