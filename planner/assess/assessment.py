@@ -11,7 +11,7 @@ from planner.assess.designs import RIVALS, own_runs, rival_runs
 from planner.assess.engines import Engine
 from planner.assess.gates import GateErrors, gate_errors
 from planner.assess.scores import DesignScore, score
-from planner.assess.trials import CHUNK, LEVEL, Outcomes, Rates, Runs, Task, play
+from planner.assess.trials import CHUNK, FEWEST, LEVEL, Outcomes, Rates, Runs, Task, play
 from planner.assess.truths import Kind
 from planner.errors import InputError
 from planner.sweep.patterns import PATTERNS
@@ -126,10 +126,16 @@ def _entries(setting: Setting, study: Study, rivals: Sequence[str], seed: int) -
     ]
     entries, skipped = [own], {}
     for name, part, runs in wanted:
+        called = name if part == 1 else f"{name} at {part:.2g}x"
         try:
-            entries.append(_Entry(name, part, runs()))
+            entry = _Entry(name, part, runs())
         except InputError as error:
-            skipped[name if part == 1 else f"{name} at {part:.3g}x"] = error.message
+            skipped[called] = error.message
+            continue
+        if entry.runs.params.size < FEWEST:
+            skipped[called] = f"the budget buys {entry.runs.params.size} runs; a law needs {FEWEST}"
+        else:
+            entries.append(entry)
     return entries, skipped
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import cache
 
 import numpy as np
@@ -9,7 +10,9 @@ import numpy as np
 from planner.assess.trials import Runs
 from planner.errors import InputError
 from planner.laws.centre import Array
-from planner.sweep.patterns import PATTERNS, Index, Scope
+from planner.models.parameters import count_parameters
+from planner.models.shape import shape_for
+from planner.sweep.patterns import BRACKET, PATTERNS, PROFILE, Index, Scope
 from planner.sweep.scaling import scaling_requests
 from planner.sweep.setting import Setting, Size
 from planner.sweep.spec import Study
@@ -27,21 +30,32 @@ def rival_runs(setting: Setting, name: str, budget: float, seed: int) -> Runs:
     """A design by habit on the sweep's sizes and data, within `budget` accelerator-hours, priced like the plan's runs."""
     if name not in PATTERNS:
         raise InputError(f"no design {name!r}", f"one of: {', '.join(PATTERNS)}")
-    pattern = PATTERNS[name](scope_of(setting), budget, seed)
+    sizes = _profiled(setting) if name == "isoflop" else setting.sizes
+    pattern = PATTERNS[name](scope_of(setting, sizes), budget, seed)
     at = np.repeat(np.arange(pattern.runs.size), pattern.runs)
-    sizes = [setting.sizes[index] for index in pattern.size[at]]
-    return _runs(setting, sizes, pattern.tokens[at].tolist())
+    return _runs(setting, [sizes[index] for index in pattern.size[at]], pattern.tokens[at].tolist())
 
 
-def scope_of(setting: Setting) -> Scope:
-    """The sweep's sizes, the data that each may see, and the hours a run is planned with."""
+def scope_of(setting: Setting, sizes: tuple[Size, ...]) -> Scope:
+    """These sizes, the data that the sweep lets each see, and the hours a run is planned with."""
     bounds = setting.sweep.file.exploration.tokens
-    least, most = (np.array([bound.tokens(size.active) for size in setting.sizes]) for bound in bounds)
+    least, most = (np.array([bound.tokens(size.active) for size in sizes]) for bound in bounds)
 
     def price(size: Index, tokens: Array) -> Array:
-        return np.array([setting.gpu_hours(setting.sizes[i], float(D)) for i, D in zip(size, tokens, strict=True)])
+        return np.array([setting.gpu_hours(sizes[i], float(D)) for i, D in zip(size, tokens, strict=True)])
 
-    return Scope(np.array([size.active for size in setting.sizes]), least, most, price)
+    return Scope(np.array([size.active for size in sizes]), least, most, price)
+
+
+def _profiled(setting: Setting) -> tuple[Size, ...]:
+    """Sizes near enough for profiles of seven within 3x of their middle: between the sweep's own where those are too far."""
+    low, high = setting.sizes[0].active, setting.sizes[-1].active
+    number = math.ceil(math.log(high / low) / (2 * math.log(BRACKET) / (PROFILE - 1)) - 1e-9) + 1
+    if number <= len(setting.sizes):
+        return setting.sizes
+    shapes = [shape_for(setting.sweep.model, float(target)) for target in np.geomspace(low, high, number)]
+    sizes = {size.active: size for size in (Size(shape, count_parameters(shape)) for shape in shapes)}
+    return tuple(sizes[active] for active in sorted(sizes))
 
 
 def _runs(setting: Setting, sizes: list[Size], tokens: list[float]) -> Runs:

@@ -18,11 +18,13 @@ def wasted(truth: Truth, params: Array, flops: float) -> Array:
     1 - C'/C, where the best size at C' has the loss of the size chosen at C: what `decisions.waste` computes of laws whose
     best size is known, by a search for a truth whose best size is not. NaN for a size that is NaN.
     """
+    known = np.isfinite(params)
+    params = np.where(known, params, 1e9)
     chosen = truth.log_loss(params[:, None], flops / 6 / params[:, None])[:, 0]
     log_flops = np.log(flops) - REACH * np.linspace(0, 1, STEPS) ** 2  # dense where wastes are small
     lowest = np.stack([_lowest(truth, at) for at in log_flops], axis=1)  # rising along each row
     needed = np.array([np.interp(at, row, log_flops) for at, row in zip(chosen, lowest, strict=True)])
-    return np.where(np.isnan(chosen), np.nan, np.maximum(-np.expm1(needed - np.log(flops)), 0.0))
+    return np.where(known, np.maximum(-np.expm1(needed - np.log(flops)), 0.0), np.nan)
 
 
 def _lowest(truth: Truth, log_flops: float) -> Array:

@@ -17,7 +17,7 @@ Price = Callable[[Index, Array], Array]
 
 CHINCHILLA = 20.0  # tokens per parameter (Hoffmann et al., arXiv 2203.15556, table 3)
 LEVELS, LEVEL_RATIO, LEVEL_STEP = 5, 3.0, 3.0**0.25  # of compute; the highest level is sought in steps
-PROFILE, BRACKET = 7, 3.0  # sizes on a profile, and how far from its middle they may lie
+PROFILE, BRACKET, PAST = 7, 3.0, 1.2  # sizes on a profile, how far from its middle they may lie and the outermost must
 LADDER = (1.0, 2.0, 5.0, 10.0)  # multiples of the least data (OLMo ladder, arXiv 2412.04403)
 OVERTRAINED = (20.0, 57.0, 160.0, 450.0, 1000.0)  # tokens per parameter, evenly apart in logs
 TOKEN_RATIO = 2**0.5  # between neighbouring amounts of data that random designs draw from
@@ -142,13 +142,13 @@ def _levels(scope: Scope) -> Array:
 
 
 def _profile(scope: Scope, flops: float, under: float) -> _Cells | None:
-    """The sizes nearest to the middle that one level of compute allows; None without one on either side of it."""
+    """The sizes nearest to the middle that one level of compute allows; None without one well to either side of it."""
     tokens = flops / (6 * scope.sizes)
     away = np.log(scope.sizes) - 0.5 * np.log(flops / (6 * CHINCHILLA))
     allowed = (tokens >= scope.least / under * (1 - 1e-9)) & (tokens <= scope.most * (1 + 1e-9))
     near = np.flatnonzero(allowed & (np.abs(away) <= np.log(BRACKET) + 1e-9))
     used = np.sort(near[np.argsort(np.abs(away[near]), kind="stable")[:PROFILE]])
-    if used.size < 3 or not (away[used[0]] < -1e-9 and away[used[-1]] > 1e-9):
+    if used.size < 3 or not (away[used[0]] < -np.log(PAST) and away[used[-1]] > np.log(PAST)):
         return None
     return _Cells(used, tokens[used])
 
