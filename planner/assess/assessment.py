@@ -14,9 +14,10 @@ from planner.assess.scores import DesignScore, score
 from planner.assess.trials import CHUNK, FEWEST, LEVEL, Outcomes, Rates, Runs, Task, play
 from planner.assess.truths import Kind
 from planner.errors import InputError
+from planner.sweep.file.studies import IdeasStudy, ScalingStudy
 from planner.sweep.patterns import PATTERNS
 from planner.sweep.setting import Setting, setting_of
-from planner.sweep.spec import Study, Sweep
+from planner.sweep.spec import Sweep
 
 FRACTIONS = (1 / 30, 0.1, 0.25, 0.5, 2.0)  # of the scaling study's budget, beside the budget itself
 WORLDS = 100
@@ -92,11 +93,10 @@ def assess_plan(
             made = score(entry.name, kind, entry.fraction, entry.runs, outcomes, own[kind])
             scores.setdefault((entry.name, entry.fraction), []).append(made)
     progress("ideas")
-    ideas = next((other for other in sweep.file.study if other.kind == "ideas"), None)
+    ideas = next((other for other in sweep.file.study if isinstance(other, IdeasStudy)), None)
     gates = None
     if ideas is not None:
-        hours = ideas.share * setting.budget_gpu_hours
-        gates = gate_errors(setting, hours, rates, worlds=worlds, seed=seed)
+        gates = gate_errors(setting, ideas, rates, worlds=worlds, seed=seed)
     return Assessment(
         own=study.design,
         level=LEVEL,
@@ -107,13 +107,15 @@ def assess_plan(
     )
 
 
-def _scaling(sweep: Sweep) -> Study:
-    return next(study for study in sweep.file.study if study.kind == "scaling")
+def _scaling(sweep: Sweep) -> ScalingStudy:
+    return next(study for study in sweep.file.study if isinstance(study, ScalingStudy))
 
 
-def _entries(setting: Setting, study: Study, rivals: Sequence[str], seed: int) -> tuple[list[_Entry], dict[str, str]]:
+def _entries(
+    setting: Setting, study: ScalingStudy, rivals: Sequence[str], seed: int
+) -> tuple[list[_Entry], dict[str, str]]:
     """The own design, rivals that spend no more than it does, and the own design at other budgets; what could not be."""
-    budget = study.share * setting.budget_gpu_hours
+    budget = setting.budget_of(study)
     own = _Entry(study.design, 1.0, own_runs(setting, study, budget))
     wanted: list[tuple[str, float, Callable[[], Runs]]] = [
         (name, 1.0, lambda name=name: rival_runs(setting, name, own.runs.gpu_hours, seed))  # type: ignore[misc]
@@ -141,9 +143,8 @@ def _entries(setting: Setting, study: Study, rivals: Sequence[str], seed: int) -
 
 def _tasks(runs: Runs, setting: Setting, rates: Rates, worlds: int, seed: int) -> list[Task]:
     """Batches of worlds of every kind, in the order in which they are put together again."""
-    final = (float(setting.final_params.active), setting.sweep.file.final.tokens)
     return [
-        Task(runs, kind, seed, first, min(CHUNK, worlds - first), rates, final)
+        Task(runs, kind, seed, first, min(CHUNK, worlds - first), rates, setting.target)
         for kind in Kind
         for first in range(0, worlds, CHUNK)
     ]

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,8 +24,9 @@ from planner.decisions.gains import PROMOTE
 from planner.decisions.policy import LAW, WORTHWHILE
 from planner.decisions.power import pair_variance
 from planner.laws.centre import Array
-from planner.sweep.ideas import idea_requests
+from planner.sweep.file.studies import IdeasStudy
 from planner.sweep.setting import Setting
+from planner.sweep.studies.ideas import Rung, rungs_of
 
 Truths = NDArray[np.bool_]
 
@@ -55,41 +54,46 @@ class GateErrors:
     gpu_hours: float
 
 
-class _Rungs(NamedTuple):
-    """Counts of pairs per idea on each rung `(r,)`, smallest compute first."""
+def gate_errors(setting: Setting, study: IdeasStudy, rates: Rates, *, worlds: int, seed: int) -> GateErrors:
+    """The ideas study in worlds of ideas as `planner policy` assumes them.
 
-    params: Array
-    tokens: Array
-    pairs: Array
-
-
-def gate_errors(setting: Setting, budget: float, rates: Rates, *, worlds: int, seed: int) -> GateErrors:
-    """The ideas study within `budget` accelerator-hours, in worlds of ideas as `planner policy` assumes them.
-
-    Every idea runs on the rungs that the plan gives it; a pair is lost when one of its runs fails, diverges, or holds a
-    mistake (which `compare` recognises). The verdict is that of `planner compare`: promoted above .8 of probability
-    that the gain at the final run exceeds 1, by a Gaussian filter with the pool's prior and drift with scale.
+    Every idea runs on the rungs that the plan gives it until a gate closes; a pair is lost when one of its runs fails,
+    diverges, or holds a mistake (which `compare` recognises). The verdict is that of `planner compare`: promoted above .8 of
+    probability that the gain at the final run exceeds 1, by a Gaussian filter with the pool's prior and drift with scale.
     """
-    requests = idea_requests(setting, budget)
-    rungs = _rungs(Counter((one.size.active, one.tokens) for one in requests if one.variant == "baseline"))
+    rungs = rungs_of(setting, study, setting.budget_of(study))
+    params, tokens = np.array([(rung.cell.size.active, rung.cell.tokens) for rung in rungs]).T
     expected = np.array([idea.expected_gain or np.nan for idea in setting.sweep.file.idea])
     rng = np.random.default_rng([seed, 0x1DEA])
-    log_flops = np.log(np.append(6 * rungs.params * rungs.tokens, setting.final.flops))
+    log_flops = np.log(np.append(6 * params * tokens, setting.final.flops))
     gain = _gains(expected, worlds, log_flops, rng)
-    one = pair_variance(LAW, rungs.params, rungs.tokens, noise=max(rates.noise, 1e-6), correlation=SHARED)
+    one = pair_variance(LAW, params, tokens, noise=max(rates.noise, 1e-6), correlation=SHARED)
     survives = ((1 - rates.failure) * (1 - rates.divergence) * (1 - rates.mistuned)) ** 2
-    pairs = rng.binomial(rungs.pairs.astype(int), survives, gain[..., :-1].shape)
+    pairs = rng.binomial([rung.pairs for rung in rungs], survives, gain[..., :-1].shape)
     variance = np.where(pairs > 0, one / np.maximum(pairs, 1), LOST)
     seen = gain[..., :-1] + rng.normal(size=variance.shape) * np.sqrt(variance)
-    mean, sd = _believed(log_flops, seen, variance)
-    hours = sum(setting.gpu_hours(size, tokens) * n for (size, tokens), n in Counter(
-        (one.size, one.tokens) for one in requests).items())  # fmt: skip
-    return _errors(gain[..., -1], ndtr(mean / sd) > PROMOTE, sd, rungs, float(hours))
+    ran = _through(rungs, study, log_flops, seen, variance)
+    mean, sd = _believed(log_flops, seen, np.where(ran, variance, LOST))
+    alive = ran[..., -1] if study.gates else np.ones(ran.shape[:2], bool)
+    promoted = alive & (ndtr(mean / sd) > PROMOTE)
+    return _errors(gain[..., -1], promoted, sd, rungs, _hours(setting, rungs, ran))
 
 
-def _rungs(planned: Counter[tuple[float, float]]) -> _Rungs:
-    cells = sorted(planned, key=lambda cell: cell[0] * cell[1])
-    return _Rungs(*np.array([(*cell, planned[cell]) for cell in cells]).T)
+def _through(rungs: list[Rung], study: IdeasStudy, log_flops: Array, seen: Array, variance: Array) -> Truths:
+    """Which idea runs on which rung `(worlds, ideas, r)`: all on the first, then those that every gate before lets on."""
+    ran = np.ones(seen.shape, bool)
+    for stage in range(1, len(rungs)):
+        known = np.where(ran & (np.arange(len(rungs)) < stage), variance, LOST)
+        mean, sd = _believed(log_flops, seen, known)
+        passed = ndtr(mean / sd) > rungs[stage - 1].threshold if study.gates else np.ones(mean.shape, bool)
+        ran[..., stage:] &= passed[..., None]
+    return ran
+
+
+def _hours(setting: Setting, rungs: list[Rung], ran: Truths) -> float:
+    """Accelerator-hours, on average over worlds; the baseline runs on every rung."""
+    each = [rung.pairs * setting.gpu_hours(rung.cell) for rung in rungs]
+    return float(sum(hours * (1 + ideas) for hours, ideas in zip(each, ran.sum(1).mean(0), strict=True)))
 
 
 def _gains(expected: Array, worlds: int, log_flops: Array, rng: np.random.Generator) -> Array:
@@ -113,13 +117,13 @@ def _believed(log_flops: Array, seen: Array, variance: Array) -> tuple[Array, Ar
     return MEAN + (weights * (seen - MEAN)).sum(-1), np.sqrt(np.maximum(left, 1e-12))
 
 
-def _errors(final: Array, promoted: Truths, sd: Array, rungs: _Rungs, gpu_hours: float) -> GateErrors:
+def _errors(final: Array, promoted: Truths, sd: Array, rungs: list[Rung], gpu_hours: float) -> GateErrors:
     harmful, worthwhile = final < 0, final > np.log(WORTHWHILE)
     gained = np.where(final > 0, final, 0).sum()
     return GateErrors(
         ideas=final.shape[1],
         worlds=final.shape[0],
-        pairs=int(rungs.pairs.sum()),
+        pairs=sum(rung.pairs for rung in rungs),
         promoted=float(promoted.sum(1).mean()),
         false_promotion=_share(promoted & harmful, harmful),
         missed_gain=float(np.where(~promoted & (final > 0), final, 0).sum() / gained) if gained else float("nan"),

@@ -173,6 +173,10 @@ def _bought(name: str, scope: Scope, cells: _Cells, budget: float) -> Pattern:
     if not cells.size.size:
         raise InputError(f"no cell of the {name} design lies within the data allowed", "widen the range of tokens")
     cost = scope.price(cells.size, cells.tokens)
+    can = np.isfinite(cost)  # what is ruled out has no price
+    if not can.any():
+        raise InputError(f"every cell of the {name} design is ruled out", "exclude less, or allow longer runs")
+    cells, cost = _Cells(cells.size[can], cells.tokens[can]), cost[can]
     return _pattern(name, cells, cost, filled(cost, budget), budget)
 
 

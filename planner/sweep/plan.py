@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from planner.errors import InputError
+from planner.sweep.design import Design
 from planner.sweep.file.studies import (
     ContextStudy,
     HyperparameterStudy,
@@ -19,7 +20,6 @@ from planner.sweep.file.studies import (
     Study,
     VocabularyStudy,
 )
-from planner.sweep.design import Design
 from planner.sweep.request import Request
 from planner.sweep.row import rows
 from planner.sweep.setting import Setting, setting_of

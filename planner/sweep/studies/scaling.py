@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -27,7 +28,7 @@ from planner.sweep.design import (
     designed,
 )
 from planner.sweep.file.studies import ScalingStudy
-from planner.sweep.patterns import PATTERNS, Index, Scope
+from planner.sweep.patterns import BRACKET, PATTERNS, PROFILE, Index, Scope
 from planner.sweep.request import Cell, Request, Trunk, require_few
 from planner.sweep.setting import Setting
 from planner.sweep.size import Size
@@ -148,24 +149,36 @@ def grid_cells(setting: Setting) -> list[Cell]:
     return setting.allowed([setting.cell(size, D) for size in setting.sizes for D in setting.tokens_between(size)])
 
 
-def scope_of(setting: Setting) -> Scope:
-    """The sweep's sizes, the data that each may see, and the hours a run is planned with; what is ruled out has no price."""
+def scope_of(setting: Setting, sizes: Sequence[Size]) -> Scope:
+    """These sizes, the data that the sweep lets each see, and the hours a run is planned with: infinite where ruled out."""
     bounds = setting.sweep.file.exploration.tokens
-    least, most = (np.array([bound.tokens(size.active) for size in setting.sizes]) for bound in bounds)
+    least, most = (np.array([bound.tokens(size.active) for size in sizes]) for bound in bounds)
 
     def price(size: Index, tokens: Array) -> Array:
-        cells = [setting.cell(setting.sizes[i], float(D)) for i, D in zip(size, tokens, strict=True)]
+        cells = [setting.cell(sizes[i], float(D)) for i, D in zip(size, tokens, strict=True)]
         allowed = set(setting.allowed(cells))
         return np.array([setting.gpu_hours(cell) if cell in allowed else np.inf for cell in cells])
 
-    return Scope(np.array([size.active for size in setting.sizes]), least, most, price)
+    return Scope(np.array([size.active for size in sizes]), least, most, price)
+
+
+def _profiled(setting: Setting) -> tuple[Size, ...]:
+    """Sizes near enough for profiles of seven within 3x of their middle: between the sweep's own where those are too far."""
+    low, high = setting.sizes[0].active, setting.sizes[-1].active
+    number = math.ceil(math.log(high / low) / (2 * math.log(BRACKET) / (PROFILE - 1)) - 1e-9) + 1
+    if number <= len(setting.sizes):
+        return setting.sizes
+    shapes = [shape_for(setting.family, float(target)) for target in np.geomspace(low, high, number)]
+    sizes = {size.active: size for size in map(Size, shapes)}
+    return tuple(sizes[active] for active in sorted(sizes))
 
 
 def patterned_cells(setting: Setting, name: str, budget: float, seed: int) -> tuple[list[Cell], NDArray[np.int64]]:
     """A design by habit on the sweep's sizes and data: its cells, and runs of each within `budget` accelerator-hours."""
-    found = PATTERNS[name](scope_of(setting), budget, seed)
+    sizes = _profiled(setting) if name == "isoflop" else setting.sizes
+    found = PATTERNS[name](scope_of(setting, sizes), budget, seed)
     pairs = zip(found.size, found.tokens, strict=True)
-    return [setting.cell(setting.sizes[index], float(tokens)) for index, tokens in pairs], found.runs
+    return [setting.cell(sizes[index], float(tokens)) for index, tokens in pairs], found.runs
 
 
 def _patterned(setting: Setting, study: ScalingStudy, budget: float) -> list[Request]:
@@ -180,7 +193,9 @@ def _listed(setting: Setting, study: ScalingStudy, budget: float) -> list[Reques
     for entry in study.runs:
         size = Size(shape_for(setting.family, entry[0]))
         cell = setting.cell(size, entry[1].tokens(size.active))
-        requests += [Request(cell, seed, "loss of the final run (listed)") for seed in range(entry[2] if len(entry) > 2 else 1)]
+        requests += [
+            Request(cell, seed, "loss of the final run (listed)") for seed in range(entry[2] if len(entry) > 2 else 1)
+        ]
     cost = sum(setting.gpu_hours(request.cell) for request in requests)
     if cost > budget * 1.005:
         raise InputError(
