@@ -116,7 +116,9 @@ def test_rivals_cost_what_the_own_design_costs_priced_by_the_planned_hours(name)
     runs = rival_runs(SETTING, name, budget, seed=0)
     assert 0.85 * budget < runs.gpu_hours <= budget * (1 + 1e-9)
     size = {one.active: one for one in SETTING.sizes}
-    priced = sum(SETTING.gpu_hours(size[N], float(D)) for N, D in zip(runs.params, runs.tokens, strict=True))
+    priced = sum(
+        SETTING.gpu_hours(SETTING.cell(size[N], float(D))) for N, D in zip(runs.params, runs.tokens, strict=True)
+    )
     assert priced == pytest.approx(runs.gpu_hours)
     rules = {one.active: one.active_non_embedding for one in SETTING.sizes}
     assert runs.params_non_embedding.tolist() == [rules[N] for N in runs.params]

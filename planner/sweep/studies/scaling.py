@@ -77,7 +77,7 @@ def _designed(
     params, tokens = np.array([(cell.size.active, cell.tokens) for cell in cells]).T
     problem, grid = design_problem(
         params, tokens, cost, target=setting.target, budget=budget, goals=goals_of(setting, study), trunks=trunks,
-        done=_prior(setting),
+        done=prior_runs(setting),
     )  # fmt: skip
     allowed = np.ones(problem.bundles.cost.size, bool)
     if trunks is not None and study.trunks == "always":
@@ -107,12 +107,10 @@ def goals_of(setting: Setting, study: ScalingStudy) -> tuple[Goal, ...]:
     return tuple(found)
 
 
-def _prior(setting: Setting) -> Done | None:
+def prior_runs(setting: Setting) -> Done | None:
     """Runs already paid for, as information that the design need not buy again."""
     prior = setting.sweep.prior
-    if prior is None:
-        return None
-    return Done(prior["params_active"].to_numpy(float), prior["tokens"].to_numpy(float))
+    return None if prior is None else Done(prior["params_active"].to_numpy(float), prior["tokens"].to_numpy(float))
 
 
 def _requests(setting: Setting, cells: list[Cell], bundles: Bundles, design: Design) -> list[Request]:
