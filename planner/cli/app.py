@@ -12,7 +12,7 @@ from planner.cli.output import show_error
 from planner.errors import InputError, PlannerError, StoppedError, WorldError
 
 COMMANDS = (
-    "run", "propose", "import_", "fit", "predict", "backtest", "allocate", "compare", "assess", "report", "init", "cost",
+    "run", "propose", "next", "import_", "fit", "predict", "backtest", "allocate", "compare", "assess", "report", "init", "cost",
     "catalogs", "laws", "policy", "budget", "forecast",
 )  # fmt: skip
 

@@ -12,9 +12,8 @@ import pandas as pd
 
 from planner import store
 from planner.decisions.allocation import allocate
-from planner.decisions.gains import IdeaGain, Verdict, compare
-from planner.decisions.gates import Closed, Remaining, closed_after
-from planner.decisions.pairs import pairs_of
+from planner.decisions.gains import IdeaGain, Verdict
+from planner.decisions.gates import Closed
 from planner.errors import InputError
 from planner.fitting.fit import Fit, fit
 from planner.fitting.predict import Prediction, predict
@@ -27,11 +26,12 @@ from planner.logs.reconcile import import_logs, read_plan
 from planner.report.ledger import question_of
 from planner.report.page import write_report
 from planner.runs import Where, read_runs, sample_of
-from planner.runs.columns import BASELINE, Count
+from planner.runs.columns import Count
+from planner.runs.read import RunTable
 from planner.sweep.file.studies import IdeasStudy
+from planner.sweep.gating import close_stage, idea_gains
 from planner.sweep.plan import Plan
 from planner.sweep.spec import Sweep
-from planner.sweep.studies.ideas import rungs_of
 
 ASSUMPTIONS = (
     "the final run is as well tuned as the small runs: same data, tokenizer and evaluation set",
@@ -102,16 +102,15 @@ def _through_gates(plan: Plan, logged: pd.DataFrame, law_fit: Fit, folder: store
     study = next((study for study in plan.setting.sweep.file.study if isinstance(study, IdeasStudy)), None)
     if study is None:
         return []
-    budget = plan.setting.budget_of(study)
-    thresholds = {stage: rung.threshold for stage, rung in enumerate(rungs_of(plan.setting, study, budget), 1)}
     closed: list[Closed] = []
-    for stage in range(1, max(thresholds)):
-        names = {one.variant for one in closed}
-        if study.gates:
-            gains = [gain for gain in _gains(plan, law_fit, folder)[0] if gain.variant not in names]
-            closed += closed_after(gains, stage, thresholds, _remaining(plan, stage, budget, folder))
+    for stage in range(1, int(plan.runs["stage"].max())):
+        closed += close_stage(plan.setting, study, plan.runs, _ideas(folder), law_fit.law, closed, stage)
         _import(plan, _released(plan.runs, logged, stage + 1, closed), folder)
     return closed
+
+
+def _ideas(folder: store.Folder) -> RunTable:
+    return read_runs(folder.path / store.RUNS, where=Where.parse("kind=ideas"))
 
 
 def _released(runs: pd.DataFrame, logged: pd.DataFrame, stage: int, closed: list[Closed]) -> pd.DataFrame:
@@ -121,25 +120,6 @@ def _released(runs: pd.DataFrame, logged: pd.DataFrame, stage: int, closed: list
     shown = logged.copy()
     shown.loc[cancelled, ["state", "eval/loss", "n_tokens_seen", "gpu_hours"]] = ["cancelled", None, 0, 0.0]
     return shown[(runs["stage"] <= stage).to_numpy()]
-
-
-def _remaining(plan: Plan, stage: int, budget: float, folder: store.Folder) -> Remaining:
-    """What the ideas study has left, and what its later stages take of it."""
-    runs = read_runs(folder.path / store.RUNS, where=Where.parse("kind=ideas")).frame
-    later = plan.runs[(plan.runs["kind"] == "ideas") & (plan.runs["stage"] > stage)]
-    baseline = later["variant"] == BASELINE
-    idea = later[~baseline]
-    next_chance = idea.loc[idea["stage"] == stage + 1, "chance"].iloc[0]
-    expected = float((idea["gpu_hours"] * idea["chance"]).sum() / next_chance) / idea["variant"].nunique()
-    return Remaining(budget - float(runs["gpu_hours"].sum()), float(later.loc[baseline, "gpu_hours"].sum()), expected)
-
-
-def _gains(plan: Plan, law_fit: Fit, folder: store.Folder) -> tuple[list[IdeaGain], list[str]]:
-    """Gains of the ideas with finished pairs, and the names of those without."""
-    sweep, flops = plan.setting.sweep.file, plan.setting.final.flops
-    table = read_runs(folder.path / store.RUNS, where=Where.parse("kind=ideas"))
-    paired = pairs_of(table, Count.ACTIVE, {idea.name: idea.expected_gain for idea in sweep.idea})
-    return compare(paired.pairs, law_fit.law, target_flops=flops), list(paired.untested)
 
 
 def _fit(sweep: Sweep, folder: store.Folder) -> Fit:
@@ -170,7 +150,7 @@ def _forecast(plan: Plan, law_fit: Fit, folder: store.Folder) -> Prediction:
 
 def _decide(plan: Plan, law_fit: Fit, closed: list[Closed], folder: store.Folder) -> list[IdeaGain]:
     kinds = {study.kind for study in plan.setting.sweep.file.study}
-    ideas, untested = _gains(plan, law_fit, folder) if "ideas" in kinds else ([], [])
+    ideas, untested = idea_gains(plan.setting, _ideas(folder), law_fit.law) if "ideas" in kinds else ([], [])
     tuned, why = _tuned(plan, folder) if "hyperparameters" in kinds else (None, "there was no such study")
     folder.write_json(
         store.CHOICES,

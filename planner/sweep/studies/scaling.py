@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,13 +13,14 @@ from planner.errors import InputError
 from planner.laws.centre import Array
 from planner.models.shape import shape_for
 from planner.sweep.design import (
+    SEED_NOISE,
+    Belief,
     BestSize,
     Bundles,
     Constraints,
     Design,
     Done,
     Goal,
-    Grid,
     LossAt,
     LossBand,
     Problem,
@@ -37,55 +38,92 @@ FEWEST_SIZES, FEWEST_RUNS, FEWEST_CELLS = 3, 12, 6  # what a law of six paramete
 SAME_RATIO = 0.01  # of tokens per parameter: a ray keeps to one within it
 
 
+@dataclass(frozen=True)
+class Known:
+    """What a design may take for granted: a belief about the law (the prior when None), runs done that are not in it, the
+    sd of ln loss between seeds at 1B parameters. `whole` asks for all that a study must have; a further batch need not."""
+
+    belief: Belief | None = None
+    done: Done | None = None
+    noise: float = SEED_NOISE
+    whole: bool = True
+
+
+@dataclass(frozen=True)
+class Proposed:
+    """Runs of a scaling study with the design and the problem that they solve."""
+
+    requests: list[Request]
+    design: Design
+    problem: Problem
+
+
 def scaling_requests(setting: Setting, study: ScalingStudy, budget: float) -> tuple[list[Request], Design | None]:
     """The study's runs within `budget` accelerator-hours, and the certificate of an optimal design."""
+    design = None
     if study.design == "optimal":
-        found, design = _optimal(setting, study, budget)
+        proposed = optimal_requests(setting, study, budget, Known(done=prior_runs(setting)))
+        found, design = proposed.requests, proposed.design
     else:
         found = _listed(setting, study, budget) if study.design == "list" else _patterned(setting, study, budget)
-        design = None
     require_few("scaling", len(found))
     _require_enough(found, budget, lists=study.design == "list")
     return found, design
 
 
-def _optimal(setting: Setting, study: ScalingStudy, budget: float) -> tuple[list[Request], Design]:
+def optimal_requests(setting: Setting, study: ScalingStudy, budget: float, known: Known) -> Proposed:
+    """The runs that tell most about the study's goals for `budget` accelerator-hours, given what is `known`."""
     cells = grid_cells(setting)
     cost = np.array([setting.gpu_hours(cell) for cell in cells])
-    if (cost <= budget).sum() < FEWEST_CELLS:
-        raise InputError(
-            f"a scaling study of {budget:.4g} GPU-hours affords {int((cost <= budget).sum())} of {cost.size} cells; a law needs "
-            f"{FEWEST_CELLS}",
-            "raise the budget or max_days_per_run, lower the sizes, or exclude less"
-            if cost.size < FEWEST_CELLS
-            else f"the six cheapest cells cost {np.sort(cost)[:6].sum():.4g} GPU-hours: raise the budget or lower the sizes",
-        )
+    _require_cells(cost, budget, FEWEST_CELLS if known.whole else 1)
     require_few("scaling", budget / float(cost.max()))
-    alone = _designed(setting, study, cells, cost, budget, None)
-    if setting.sweep.file.hyperparameters.schedule != "wsd" or study.trunks == "never":
-        return _requests(setting, cells, alone[1].bundles, alone[0]), alone[0]
     settings = setting.sweep.file.hyperparameters
-    shared = _designed(setting, study, cells, cost, budget, Trunks(settings.trunk_correlation, settings.cooldown))
-    better = shared[0].expected_sd < alone[0].expected_sd or study.trunks == "always"
-    design, problem = shared if better else alone
-    return _requests(setting, cells, problem.bundles, design), design
+    alone = _designed(setting, study, cells, cost, budget, known, None)
+    if settings.schedule != "wsd" or study.trunks == "never":
+        return alone
+    trunks = Trunks(settings.trunk_correlation, settings.cooldown)
+    shared = _designed(setting, study, cells, cost, budget, known, trunks)
+    better = shared.design.expected_sd < alone.design.expected_sd or study.trunks == "always"
+    return shared if better else alone
+
+
+def _require_cells(cost: Array, budget: float, fewest: int) -> None:
+    if (cost <= budget).sum() >= fewest:
+        return
+    hint = "raise the budget or max_days_per_run, lower the sizes, or exclude less"
+    if cost.size >= fewest:
+        cheapest = np.sort(cost)[:fewest].sum()
+        hint = f"the {fewest} cheapest cells cost {cheapest:.4g} GPU-hours: raise the budget or lower the sizes"
+    raise InputError(
+        f"a scaling study of {budget:.4g} GPU-hours affords {int((cost <= budget).sum())} of {cost.size} cells; a law needs "
+        f"{fewest}",
+        hint,
+    )
 
 
 def _designed(
-    setting: Setting, study: ScalingStudy, cells: list[Cell], cost: Array, budget: float, trunks: Trunks | None
-) -> tuple[Design, Problem]:
+    setting: Setting,
+    study: ScalingStudy,
+    cells: list[Cell],
+    cost: Array,
+    budget: float,
+    known: Known,
+    trunks: Trunks | None,
+) -> Proposed:
     params, tokens = np.array([(cell.size.active, cell.tokens) for cell in cells]).T
     problem, grid = design_problem(
-        params, tokens, cost, target=setting.target, budget=budget, goals=goals_of(setting, study), trunks=trunks,
-        done=prior_runs(setting),
+        params, tokens, cost, target=setting.target, budget=budget, goals=goals_of(setting, study), belief=known.belief,
+        trunks=trunks, done=known.done, noise=known.noise,
     )  # fmt: skip
     allowed = np.ones(problem.bundles.cost.size, bool)
     if trunks is not None and study.trunks == "always":
         allowed[: len(cells)] = False
-    return designed(problem, grid, _rules(setting, grid), budget, allowed=allowed), problem
+    rules = _rules(setting) if known.whole else Constraints.none()
+    design = designed(problem, grid, rules, budget, allowed=allowed)
+    return Proposed(_requests(setting, cells, problem.bundles, design), design, problem)
 
 
-def _rules(setting: Setting, grid: Grid) -> Constraints:
+def _rules(setting: Setting) -> Constraints:
     exploration = setting.sweep.file.exploration
     return Constraints(max_runs=exploration.max_runs, ratio_spread=exploration.min_tokens_per_param_spread)
 
