@@ -1,0 +1,66 @@
+"""The runs that wait for nodes: by width in the order of the list, and by length for gaps before a reservation."""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_left, bisect_right, insort
+from heapq import heappop, heappush
+
+
+class Waiting:
+    """Waiting runs, numbered by their place on the list; -1 stands for none.
+
+    Of all runs, waiting or not, `nodes` and `hours` say how wide and how long they are.
+    """
+
+    def __init__(self, nodes: list[int], hours: list[float]) -> None:
+        self.nodes, self.hours = nodes, hours
+        self._widths = sorted(set(nodes))
+        self._lines: dict[int, list[int]] = {width: [] for width in self._widths}
+        self._lengths: dict[int, list[tuple[float, int]]] = {width: [] for width in self._widths}
+        self._gone = bytearray(len(nodes))  # taken from the middle of a line, which is a heap
+
+    def add(self, run: int) -> None:
+        """A run whose gates are open."""
+        heappush(self._lines[self.nodes[run]], run)
+        insort(self._lengths[self.nodes[run]], (self.hours[run], run))
+
+    def remove(self, run: int) -> None:
+        """A run that started, or never will."""
+        lengths = self._lengths[self.nodes[run]]
+        del lengths[bisect_left(lengths, (self.hours[run], run))]
+        self._gone[run] = 1
+
+    def first(self, widest: float = math.inf) -> int:
+        """The first on the list that needs `widest` nodes at most."""
+        best = -1
+        for width in self._widths:
+            if width > widest:
+                break
+            head = self._head(width)
+            if head >= 0 and not 0 <= best < head:
+                best = head
+        return best
+
+    def first_beside(self, free: int, spare: int, hours: float) -> int:
+        """The first on the list that fits `free` nodes, among the heads of lines within `spare` nodes and, of each wider
+        width, the longest that ends within `hours`."""
+        best = -1
+        for width in self._widths:
+            if width > free:
+                break
+            found = self._head(width) if width <= spare else self._longest(width, hours)
+            if found >= 0 and not 0 <= best < found:
+                best = found
+        return best
+
+    def _head(self, width: int) -> int:
+        line = self._lines[width]
+        while line and self._gone[line[0]]:
+            heappop(line)
+        return line[0] if line else -1
+
+    def _longest(self, width: int, hours: float) -> int:
+        lengths = self._lengths[width]
+        place = bisect_right(lengths, (hours, len(self.nodes)))
+        return lengths[place - 1][1] if place else -1
