@@ -18,7 +18,7 @@ from planner.sweep.schedule.spread import REPEATS, Spread, spread_of
 from planner.sweep.schedule.timetable import Timetable, schedule
 
 SURE = 0.9  # the probability with which a way out should meet the deadline
-TRIES, EARLIER = 4, 0.97  # attempts to reach it, each planned to end that much earlier than the one before
+TRIES = 5  # to reach it, each planned to end earlier by what the one before was late
 AGAIN = 20  # repeats that judge a way out
 
 
@@ -73,10 +73,11 @@ class Outcome:
 
 @dataclass(frozen=True)
 class WayOut:
-    """Runs (indices) on a pool, and the probability that they end by the deadline."""
+    """Runs (indices) on a pool, hours at which they end, and the probability that they do by the deadline."""
 
     runs: Index
     pool: Pool
+    ends: Percentiles
     probability: float
 
 
@@ -119,18 +120,22 @@ def against_deadline(outcome: Outcome, hours: float) -> Deadline:
         return None if nodes is None else _judged(outcome, np.arange(len(jobs)), replace(pool, nodes=nodes), hours)
 
     late = outcome.spread.percentiles().p90 / outcome.table.makespan
-    return Deadline(hours, probability, _surely(fewer_runs, hours / late), _surely(more_chips, hours / late))
+    return Deadline(
+        hours, probability, _surely(fewer_runs, hours / late, hours), _surely(more_chips, hours / late, hours)
+    )
 
 
-def _surely(way: Callable[[float], WayOut | None], planned: float) -> WayOut | None:
+def _surely(way: Callable[[float], WayOut | None], planned: float, hours: float) -> WayOut | None:
     """A way out that meets the deadline with probability SURE, planned to end earlier until it does; else the best found."""
     found: list[WayOut] = []
-    for number in range(TRIES):
-        out = way(planned * EARLIER**number)
-        if out is None or out.probability >= SURE:
-            found += [out] if out is not None else []
+    for _ in range(TRIES):
+        out = way(planned)
+        if out is None:
             break
         found.append(out)
+        if out.probability >= SURE:
+            break
+        planned *= min(0.98, hours / out.ends.p90)
     return max(found, key=lambda out: out.probability, default=None)
 
 
@@ -138,4 +143,4 @@ def _judged(outcome: Outcome, kept: Index, pool: Pool, hours: float) -> WayOut:
     some, setup = outcome.runs.only(kept), outcome.setup
     packer = Packer(some.jobs.scaled(setup.risk.expected), pool, setup.rule)
     spread = spread_of(packer, some.jobs.hours, some.part, setup.risk, repeats=AGAIN, seed=setup.seed + 1)
-    return WayOut(kept, pool, spread.probability(hours))
+    return WayOut(kept, pool, spread.percentiles(), spread.probability(hours))

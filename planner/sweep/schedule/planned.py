@@ -81,9 +81,17 @@ def planned_runs(
         jobs = Jobs(tuple(names), hours, nodes, priority, tuple(gates))
     except InputError as error:
         raise InputError(f"{source}: {error.message}", error.hint) from None
-    keys = pd.MultiIndex.from_arrays([study, stage])
-    part, parts = keys.factorize()
-    return PlannedRuns(jobs, chips, part, tuple(Part(str(one), int(two)) for one, two in parts), int((~left).sum()))
+    part, parts = _parts(study, stage)
+    return PlannedRuns(jobs, chips, part, parts, int((~left).sum()))
+
+
+def _parts(study: pd.Series, stage: Index) -> tuple[Index, tuple[Part, ...]]:
+    """Which part each run belongs to; studies in the plan's order, their stages in their own."""
+    place = {name: index for index, name in enumerate(dict.fromkeys(study))}
+    keys = list(zip(study, stage.tolist(), strict=True))
+    parts = sorted(set(keys), key=lambda key: (place[key[0]], key[1]))
+    index = {key: number for number, key in enumerate(parts)}
+    return np.array([index[key] for key in keys]), tuple(Part(*key) for key in parts)
 
 
 def _require_columns(frame: pd.DataFrame, source: str) -> None:
