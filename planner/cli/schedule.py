@@ -41,6 +41,11 @@ Start = Annotated[
 ]
 Days = Annotated[float | None, typer.Option("--deadline-days", help="Days until everything should have ended.")]
 
+Repeats = Annotated[
+    int | None,
+    typer.Option(min=2, max=10_000, help="Times that the schedule is drawn anew: 20 to 400, more for few runs."),
+]
+
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
@@ -60,7 +65,7 @@ def schedule(
     start: Start = None,
     deadline_days: Days = None,
     where: WhereText = None,
-    repeats: Annotated[int, typer.Option(min=2, max=10_000, help="Times the schedule is drawn anew.")] = 50,
+    repeats: Repeats = None,
     seed: Seed = 0,
     output: Output = None,
     plot: Plot = None,

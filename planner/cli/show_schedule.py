@@ -62,7 +62,7 @@ def record(
         "gpu_hours_expected": planned * setup.risk.expected,
         "days_percentiles": _days(outcome.spread.percentiles()),
         "percentile_error": outcome.spread.error,
-        "repeats": setup.repeats,
+        "repeats": outcome.spread.repeats,
         "failure_rate": setup.risk.failure_rate,
         "lost": setup.risk.lost,
         "spread": setup.risk.spread,
@@ -133,7 +133,7 @@ def show(outcome: Outcome, deadline: Deadline | None, chips_per_node: int, first
         f"(gap {percent(table.gap)}); {percent(table.idle_share)} of node-hours idle"
     )
     say(
-        f"P10 {ends.p10 / 24:.0f}, P50 {ends.p50 / 24:.0f}, P90 {ends.p90 / 24:.0f} days ({setup.repeats} repeats, "
+        f"P10 {ends.p10 / 24:.0f}, P50 {ends.p50 / 24:.0f}, P90 {ends.p90 / 24:.0f} days ({outcome.spread.repeats} repeats, "
         f"+- {percent(outcome.spread.error)})"
     )
     say(

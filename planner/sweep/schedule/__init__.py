@@ -12,12 +12,11 @@ from planner.sweep.schedule.outcome import SURE, Answer, Deadline, Outcome, Setu
 from planner.sweep.schedule.packing import Packer, Rule
 from planner.sweep.schedule.planned import GATED, Part, PlannedRuns, planned_runs
 from planner.sweep.schedule.risk import Risk
-from planner.sweep.schedule.spread import REPEATS, Spread, spread_of
+from planner.sweep.schedule.spread import Spread, repeats_for, spread_of
 from planner.sweep.schedule.timetable import Timetable, schedule
 
 __all__ = [
     "GATED",
-    "REPEATS",
     "SURE",
     "Answer",
     "Deadline",
@@ -40,6 +39,7 @@ __all__ = [
     "lay_out",
     "nodes_within",
     "planned_runs",
+    "repeats_for",
     "schedule",
     "spread_of",
     "within_deadline",

@@ -14,22 +14,21 @@ from planner.sweep.schedule.jobs import Index, Pool
 from planner.sweep.schedule.packing import Packer, Rule
 from planner.sweep.schedule.planned import Part, PlannedRuns
 from planner.sweep.schedule.risk import Risk
-from planner.sweep.schedule.spread import REPEATS, Spread, spread_of
+from planner.sweep.schedule.spread import Spread, spread_of
 from planner.sweep.schedule.timetable import Timetable, schedule
 
 SURE = 0.9  # the probability with which a way out should meet the deadline
 TRIES = 5  # to reach it, each planned to end earlier by what the one before was late
-AGAIN = 20  # repeats that judge a way out
 
 
 @dataclass(frozen=True)
 class Setup:
-    """How a plan is laid out."""
+    """How a plan is laid out; `repeats` None means as many as `repeats_for` says."""
 
     pool: Pool
     rule: Rule = Rule.RESERVE
     risk: Risk = field(default_factory=Risk)
-    repeats: int = REPEATS
+    repeats: int | None = None
     seed: int = 0
 
 
@@ -142,5 +141,5 @@ def _surely(way: Callable[[float], WayOut | None], planned: float, hours: float)
 def _judged(outcome: Outcome, kept: Index, pool: Pool, hours: float) -> WayOut:
     some, setup = outcome.runs.only(kept), outcome.setup
     packer = Packer(some.jobs.scaled(setup.risk.expected), pool, setup.rule)
-    spread = spread_of(packer, some.jobs.hours, some.part, setup.risk, repeats=AGAIN, seed=setup.seed + 1)
+    spread = spread_of(packer, some.jobs.hours, some.part, setup.risk, repeats=setup.repeats, seed=setup.seed + 1)
     return WayOut(kept, pool, spread.percentiles(), spread.probability(hours))

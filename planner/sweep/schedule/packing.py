@@ -120,7 +120,7 @@ class _Floor:
     def _next(self) -> int:
         """The run to start, or -1."""
         if not self.reserve:
-            return self.waiting.first(self.free)
+            return self.waiting.first_within(self.free)
         first = self.waiting.first()
         if first < 0 or self.waiting.nodes[first] <= self.free:
             return first

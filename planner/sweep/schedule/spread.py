@@ -13,7 +13,8 @@ from planner.sweep.schedule.jobs import Index
 from planner.sweep.schedule.packing import Packer
 from planner.sweep.schedule.risk import Risk
 
-REPEATS = 50
+WORK = 100_000  # runs packed in all the repeats of a schedule
+FEWEST, MOST = 20, 400  # repeats
 COMMON = ndtri((np.arange(400) + 0.5) / 400)  # the common draw's distribution, in even steps of probability
 
 
@@ -36,6 +37,11 @@ class Spread:
         return float((self._all(None) <= hours).mean())
 
     @property
+    def repeats(self) -> int:
+        """How often the schedule was packed."""
+        return int(self.ends.shape[0])
+
+    @property
     def error(self) -> float:
         """Standard error of the percentiles that the number of repeats leaves, as a share of them."""
         last = np.log(self.ends.max(1))
@@ -46,11 +52,19 @@ class Spread:
         return np.asarray(ends[:, None] * np.exp(self.common_sd * COMMON))
 
 
+def repeats_for(n_runs: int) -> int:
+    """Repeats for a plan of so many runs: the ends of small plans differ more, and are had sooner."""
+    return min(max(WORK // n_runs, FEWEST), MOST)
+
+
 def spread_of(
-    packer: Packer, planned: Array, part: Index, risk: Risk, *, repeats: int = REPEATS, seed: int = 0
+    packer: Packer, planned: Array, part: Index, risk: Risk, *, repeats: int | None = None, seed: int = 0
 ) -> Spread:
-    """Packs the list `repeats` times with drawn hours; `planned` `(n,)` are hours before failures, `part` `(n,)` the part of
-    the plan that each run belongs to, from 0 up."""
+    """Packs the list `repeats` times (None: as many as `repeats_for` says) with drawn hours.
+
+    `planned` `(n,)` are hours before failures, `part` `(n,)` the part of the plan that each run belongs to, from 0 up.
+    """
+    repeats = repeats or repeats_for(len(packer.jobs))
     ends = np.empty((repeats, int(part.max()) + 1))
     sorted_by_part = np.argsort(part, kind="stable")
     first = np.searchsorted(part[sorted_by_part], np.arange(ends.shape[1]))

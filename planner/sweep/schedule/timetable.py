@@ -34,8 +34,8 @@ class Timetable:
 
     @property
     def gap(self) -> float:
-        """How much longer than the lower bound, as a share of it."""
-        return self.makespan / self.lower_bound - 1
+        """How much longer than the lower bound, as a share of it; rounding never makes it negative."""
+        return max(0.0, self.makespan / self.lower_bound - 1)
 
     @property
     def idle_share(self) -> float:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from bisect import bisect_left, bisect_right, insort
 from heapq import heappop, heappush
 
@@ -16,12 +15,14 @@ class Waiting:
     def __init__(self, nodes: list[int], hours: list[float]) -> None:
         self.nodes, self.hours = nodes, hours
         self._widths = sorted(set(nodes))
+        self._line: list[int] = []
         self._lines: dict[int, list[int]] = {width: [] for width in self._widths}
         self._lengths: dict[int, list[tuple[float, int]]] = {width: [] for width in self._widths}
-        self._gone = bytearray(len(nodes))  # taken from the middle of a line, which is a heap
+        self._gone = bytearray(len(nodes))  # taken off, though it may still stand in a line, which is a heap
 
     def add(self, run: int) -> None:
         """A run whose gates are open."""
+        heappush(self._line, run)
         heappush(self._lines[self.nodes[run]], run)
         insort(self._lengths[self.nodes[run]], (self.hours[run], run))
 
@@ -31,16 +32,13 @@ class Waiting:
         del lengths[bisect_left(lengths, (self.hours[run], run))]
         self._gone[run] = 1
 
-    def first(self, widest: float = math.inf) -> int:
-        """The first on the list that needs `widest` nodes at most."""
-        best = -1
-        for width in self._widths:
-            if width > widest:
-                break
-            head = self._head(width)
-            if head >= 0 and not 0 <= best < head:
-                best = head
-        return best
+    def first(self) -> int:
+        """The first on the list."""
+        return self._head(self._line)
+
+    def first_within(self, free: int) -> int:
+        """The first on the list that needs `free` nodes at most."""
+        return self.first_beside(free, free, 0.0)
 
     def first_beside(self, free: int, spare: int, hours: float) -> int:
         """The first on the list that fits `free` nodes, among the heads of lines within `spare` nodes and, of each wider
@@ -49,13 +47,12 @@ class Waiting:
         for width in self._widths:
             if width > free:
                 break
-            found = self._head(width) if width <= spare else self._longest(width, hours)
+            found = self._head(self._lines[width]) if width <= spare else self._longest(width, hours)
             if found >= 0 and not 0 <= best < found:
                 best = found
         return best
 
-    def _head(self, width: int) -> int:
-        line = self._lines[width]
+    def _head(self, line: list[int]) -> int:
         while line and self._gone[line[0]]:
             heappop(line)
         return line[0] if line else -1

@@ -124,7 +124,7 @@ def earliest(run, after, start, jobs, pool):
 def test_no_schedule_beats_the_lower_bound_against_brute_force(problem):
     jobs, pool, rule = problem
     best = best_possible(jobs, pool)
-    assert lower_bound(jobs, pool) <= best <= schedule(jobs, pool, rule=rule).makespan
+    assert lower_bound(jobs, pool) * (1 - 1e-12) <= best <= schedule(jobs, pool, rule=rule).makespan
 
 
 @pytest.mark.parametrize("rule", Rule)
@@ -136,6 +136,15 @@ def test_small_cases_of_which_the_best_is_known(rule):
     table = schedule(stages, Pool(2), rule=rule)
     assert table.makespan == table.lower_bound == 7
     assert table.idle_share == pytest.approx(1 - 12 / 14)
+
+
+def test_the_bound_counts_wide_runs_late_runs_and_runs_at_once():
+    assert lower_bound(jobs_of([(2, 3, 1)] * 3), Pool(5)) == 6  # two of them never fit together
+    late = jobs_of([(4, 1, 1)] + [(1, 2, 1)] * 5, [([0], [1, 2, 3, 4, 5])])
+    assert lower_bound(late, Pool(2)) == 9
+    early = jobs_of([(1, 2, 1)] * 5 + [(4, 1, 1)], [([0, 1, 2, 3, 4], [5])])
+    assert lower_bound(early, Pool(2)) == 9
+    assert lower_bound(jobs_of([(2, 1, 1)] * 6), Pool(6, runs_at_once=2)) == 6
 
 
 def test_a_list_may_end_later_with_more_nodes_as_graham_showed_in_1969():
@@ -166,6 +175,11 @@ def test_a_run_that_ends_before_the_reservation_may_overtake():
     assert schedule(jobs_of(rows), Pool(4)).start.tolist() == [0, 6, 11, 0]
 
 
+def test_what_ends_with_the_last_that_a_reservation_waits_for_is_to_spare():
+    rows = [(4, 2, 1), (4, 1, 1), (3, 3, 1), (9, 1, 2)]
+    assert schedule(jobs_of(rows), Pool(4)).start.tolist() == [0, 0, 4, 0]
+
+
 @settings(max_examples=200, deadline=None)
 @given(problems(), st.integers(1, 60))
 def test_what_is_kept_by_a_deadline_ends_by_it_and_nothing_hangs_in_the_air(problem, hours):
@@ -194,6 +208,11 @@ def test_the_nodes_said_to_be_enough_are(problem, hours):
         assert schedule(jobs, Pool(nodes, pool.runs_at_once), rule=rule).makespan <= hours
     elif pool.runs_at_once is None:
         assert jobs.remaining.max() > hours
+
+
+def test_no_more_nodes_are_asked_for_than_a_deadline_takes():
+    runs = jobs_of([(1, 2, 1)] * 30)
+    assert [nodes_within(runs, Pool(4), hours) for hours in (1, 2, 3, 15, 40, 0.5)] == [60, 30, 20, 4, 2, None]
 
 
 @settings(max_examples=150, deadline=None)
