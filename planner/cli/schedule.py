@@ -43,7 +43,7 @@ Days = Annotated[float | None, typer.Option("--deadline-days", help="Days until 
 
 Repeats = Annotated[
     int | None,
-    typer.Option(min=2, max=10_000, help="Times that the schedule is drawn anew: 20 to 400, more for few runs."),
+    typer.Option(min=2, max=10_000, help="Times that the schedule is drawn anew: 10 to 400, more for few runs."),
 ]
 
 

@@ -62,11 +62,9 @@ class Packer:
     def _pack(self, hours: list[float], until: float) -> list[float]:
         """Start of each run, runs numbered by their place on the list, as `hours` are."""
         start = [math.inf] * len(hours)
-        floor = _Floor(self.pool, Waiting(self._nodes, hours), self.rule is Rule.RESERVE, until)
         waits, left = list(self._waits), [gate.before.size for gate in self.jobs.gates]
-        for run, number in enumerate(waits):
-            if number == 0:
-                floor.waiting.add(run)
+        waiting = Waiting(self._nodes, hours, [run for run, number in enumerate(waits) if number == 0])
+        floor = _Floor(self.pool, waiting, self.rule is Rule.RESERVE, until)
         while True:
             for run in floor.starting():
                 start[run] = floor.now

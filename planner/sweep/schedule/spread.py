@@ -14,7 +14,7 @@ from planner.sweep.schedule.packing import Packer
 from planner.sweep.schedule.risk import Risk
 
 WORK = 100_000  # runs packed in all the repeats of a schedule
-FEWEST, MOST = 20, 400  # repeats
+FEWEST, MOST = 10, 400  # repeats
 COMMON = ndtri((np.arange(400) + 0.5) / 400)  # the common draw's distribution, in even steps of probability
 
 

@@ -9,15 +9,20 @@ from heapq import heappop, heappush
 class Waiting:
     """Waiting runs, numbered by their place on the list; -1 stands for none.
 
-    Of all runs, waiting or not, `nodes` and `hours` say how wide and how long they are.
+    Of all runs, waiting or not, `nodes` and `hours` say how wide and how long they are; `first` wait from the start, in order.
     """
 
-    def __init__(self, nodes: list[int], hours: list[float]) -> None:
+    def __init__(self, nodes: list[int], hours: list[float], first: list[int]) -> None:
         self.nodes, self.hours = nodes, hours
         self._widths = sorted(set(nodes))
-        self._line: list[int] = []
+        self._line = list(first)
         self._lines: dict[int, list[int]] = {width: [] for width in self._widths}
         self._lengths: dict[int, list[tuple[float, int]]] = {width: [] for width in self._widths}
+        for run in first:
+            self._lines[nodes[run]].append(run)
+            self._lengths[nodes[run]].append((hours[run], run))
+        for lengths in self._lengths.values():
+            lengths.sort()
         self._gone = bytearray(len(nodes))  # taken off, though it may still stand in a line, which is a heap
 
     def add(self, run: int) -> None:

@@ -3,9 +3,11 @@
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from planner.errors import InputError
-from planner.sweep.schedule import planned_runs
+from planner.sweep.schedule import Pool, planned_runs, schedule
 
 ROWS = {
     "run_id": ["a", "b", "c", "d", "e"],
@@ -107,3 +109,24 @@ def test_a_bad_table_is_one_clear_line(frame, says):
 def test_the_line_of_the_file_is_told():
     with pytest.raises(InputError, match="line 41: stage = x"):
         made(plan(stage=["1", "x", "1", "1", "1"]).assign(line=[40, 41, 42, 43, 44]))
+
+
+CELLS = st.sampled_from(
+    ["", "1", "2", "8", "0", "-3", "1.5", "1e400", "nan", "None", "a", "b", "c", " a ", "\x1b[31m", "ideas"]
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.data())
+def test_any_table_is_scheduled_or_refused_in_one_line(data):
+    names = ("run_id", "study", "stage", "n_accelerators", "nodes", "gpu_hours", "priority", "resumes_from", "status")
+    frame = plan()
+    for name in data.draw(st.lists(st.sampled_from(names), unique=True, max_size=3)):
+        frame[name] = data.draw(st.lists(CELLS, min_size=5, max_size=5))
+    try:
+        runs = made(frame)
+    except InputError as error:
+        assert "\n" not in error.message
+    else:
+        table = schedule(runs.jobs, Pool(int(runs.jobs.nodes.max())))
+        assert np.isfinite(table.makespan) and len(runs.parts) == runs.part.max() + 1
