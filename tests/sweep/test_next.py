@@ -63,7 +63,7 @@ def trained(sweep, runs):
 
 
 def table(frame):
-    return RunTable(frame.reset_index(drop=True), "runs.csv", "", {})
+    return RunTable(frame.reset_index(drop=True).assign(line=range(2, len(frame) + 2)), "runs.csv", "", {})
 
 
 @pytest.fixture(scope="module")
