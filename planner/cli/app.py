@@ -13,7 +13,7 @@ from planner.errors import InputError, PlannerError, StoppedError, WorldError
 
 COMMANDS = (
     "run", "propose", "import_", "fit", "predict", "backtest", "allocate", "compare", "assess", "report", "init", "cost",
-    "catalogs", "laws", "policy", "budget", "forecast",
+    "catalogs", "laws", "policy", "budget", "forecast", "export",
 )  # fmt: skip
 
 app = typer.Typer(
