@@ -95,20 +95,24 @@ def record(made: Export, to: str, settings: Settings, folder: str | None) -> dic
 def show(made: Export, to: str, settings: Settings, *, written: bool) -> None:
     """What was written, what the trainer cannot express, and how to start."""
     import shlex
+    from collections import Counter
 
     from planner.lab.exports import LAUNCHERS
 
     top = [name for name in made.files if "/" not in name]
-    many = len(made.files) - len(top)
-    said = (
-        ", ".join(top[:8])
-        + (f", {len(top) - 8:,} more" if len(top) > 8 else "")
-        + (f", {many:,} files in folders" if many else "")
-    )
-    say(f"{made.n_runs:,} runs {'written' if written else 'would be written'} to {settings.folder}: {said}")
+    parts = [*top[:6], *([f"{len(top) - 6:,} more"] if len(top) > 6 else [])]
+    for place, count in Counter(name.partition("/")[0] for name in made.files if "/" in name).items():
+        parts.append(f"{place}/ ({count:,} file{'s' * (count != 1)})")
+    done = "written" if written else "would be written"
+    say(f"{plural(made.n_runs)} {done} to {settings.folder}: {', '.join(parts)}")
     for why, runs in sorted(made.missing.items(), key=lambda item: -item[1])[:12]:
-        say(f"not expressible in {settings.trainer}, {runs:,} runs: {why}")
+        say(f"not expressible in {settings.trainer}, {plural(runs)}: {why}")
     if len(made.missing) > 12:
         say(f"and {len(made.missing) - 12:,} more, each in the scripts of its runs")
     if to in LAUNCHERS and written:
         say(f"start: {LAUNCHERS[to].start.format(folder=shlex.quote(settings.folder))}")
+
+
+def plural(runs: int) -> str:
+    """A number of runs in words."""
+    return f"{runs:,} run{'s' * (runs != 1)}"

@@ -12,10 +12,16 @@ from planner.lab.exports.yaml import dump
 
 _KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _AT_A_TIME = 500  # names in one argument: Linux takes 128 KiB
-_HEAD = """#!/usr/bin/env bash
-# Every run, by name, in the folder of a Hydra program: multirun.sh hydra/launcher=submitit_slurm
+_BARE = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
+_WORDS = frozenset(("null", "true", "false", "inf", "nan"))
+_MULTIRUN = """#!/usr/bin/env bash
+# Every run by name, from the folder of a Hydra program; what is given goes to it: multirun.sh hydra/launcher=submitit_slurm
 set -euo pipefail
 here=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
+"""
+_SINGLE = """#!/usr/bin/env bash
+# Every run with its values spelled out, one after another, from the folder of a Hydra program.
+set -euo pipefail
 """
 
 
@@ -23,10 +29,7 @@ def hydra(runs: Sequence[Run], settings: Settings) -> dict[str, str]:
     """conf/experiment/NAME.yaml, multirun.sh, overrides.sh (a line a run, its values spelled out)."""
     found = {f"conf/experiment/{run.name}.yaml": _experiment(run) for run in runs}
     command = settings.command or "python train.py"
-    multirun, single = (
-        _HEAD,
-        _HEAD.replace("multirun.sh hydra/launcher=submitit_slurm", "overrides.sh hydra.job.chdir=true"),
-    )
+    multirun, single = _MULTIRUN, _SINGLE
     for wave in waves(runs):
         for start in range(0, len(wave), _AT_A_TIME):
             names = ",".join(quote(run.name) for run in wave[start : start + _AT_A_TIME])
@@ -44,8 +47,10 @@ def overrides(run: Run) -> list[str]:
 def quote(text: str) -> str:
     """A text in Hydra's single quotes (hydra/grammar/OverrideLexer.g4): \\' for a quote, doubled backslashes before one.
 
-    Text that OmegaConf would take for an interpolation is escaped too.
+    Text that OmegaConf would take for an interpolation is escaped too; a plain word needs no quotes.
     """
+    if _BARE.fullmatch(text) and text.lower() not in _WORDS:
+        return text
     plain = re.sub(r"(\\*)\$\{", lambda m: m[1] * 2 + r"\${", text)
     plain = re.sub(r"(\\*)'", lambda m: m[1] * 2 + r"\'", plain)
     return "'" + re.sub(r"(\\+)$", lambda m: m[1] * 2, plain) + "'"

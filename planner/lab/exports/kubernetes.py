@@ -46,7 +46,12 @@ def _objects(run: Run, settings: Settings) -> list[dict[str, object]]:
         "apiVersion": "v1",
         "kind": "Service",
         "metadata": _metadata(run),
-        "spec": {"clusterIP": "None", "selector": {"job-name": job_name(run)}, "ports": [{"port": PORT}]},
+        "spec": {
+            "clusterIP": "None",
+            "publishNotReadyAddresses": True,  # the pods look for the first one while they start
+            "selector": {"job-name": job_name(run)},
+            "ports": [{"port": PORT}],
+        },
     }
     return [_job(run, settings)] if run.nodes == 1 else [service, _job(run, settings)]
 
