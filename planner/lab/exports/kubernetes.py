@@ -59,7 +59,7 @@ def _objects(run: Run, settings: Settings) -> list[dict[str, object]]:
 def _metadata(run: Run) -> dict[str, object]:
     return {
         "name": job_name(run),
-        "labels": {"planner/run": run.name[:63].rstrip("-_.")},
+        "labels": {"planner/run": run.name},
         "annotations": {"planner/run-id": run.run_id},
     }
 
@@ -94,6 +94,6 @@ def _job(run: Run, settings: Settings) -> dict[str, object]:
             "completions": run.nodes,
             "parallelism": run.nodes,
             "backoffLimit": 3 * run.nodes,
-            "template": {"metadata": {"labels": {"planner/run": run.name[:63].rstrip("-_.")}}, "spec": pod},
+            "template": {"metadata": {"labels": {"planner/run": run.name}}, "spec": pod},
         },
     }

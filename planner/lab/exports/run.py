@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pandas as pd
 
@@ -37,7 +37,8 @@ class Run:
     """One planned run: its cells as numbers or text, and what a launcher has to know of it.
 
     `name` is `run_id` as a file name (letters, digits, dots, dashes); `hours` is wall-clock, None when not planned;
-    `trunk` is the name of the run it branches from, "" for none.
+    `trunk` is the name of the run it branches from, "" for none; `branches` are the tokens at which others branch from it;
+    `trained` are the cells that change what is trained.
     """
 
     run_id: str
@@ -47,6 +48,7 @@ class Run:
     gpus_per_node: int
     hours: float | None
     trunk: str = ""
+    branches: tuple[int, ...] = ()
     trained: Mapping[str, Value] = field(default_factory=dict)
 
     def whole(self, column: str) -> int | None:
@@ -87,20 +89,20 @@ def runs_of(frame: pd.DataFrame, settings: Settings) -> list[Run]:
     if "run_id" not in frame:
         raise InputError("the plan has no column 'run_id'", "give the plan that `planner propose` wrote")
     runs = [_run({str(k): v for k, v in row.items() if not _missing(v)}, settings) for row in frame.to_dict("records")]
-    names: dict[str, str] = {}
+    branches: dict[str, set[int]] = {}
     for run in runs:
-        if run.name in names:
-            raise InputError(
-                f"run {short(run.run_id)!r} is planned twice", "give the plan that `planner propose` wrote"
-            )
-        names[run.name] = run.run_id
-    ids = {run.run_id for run in runs}
+        if run.name in branches:
+            raise InputError(f"run {short(run.run_id)!r} is planned twice", "leave one of them out")
+        branches[run.name] = set()
     for run in runs:
-        if (trunk := run.text("resumes_from")) and trunk not in ids:
+        if run.trunk and run.trunk not in branches:
+            trunk = run.text("resumes_from")
             raise InputError(
                 f"run {run.run_id!r} resumes from {trunk!r}, which is not in the plan", "plan its trunk too"
             )
-    return runs
+        if run.trunk and (tokens := run.whole("resumed_tokens")):
+            branches[run.trunk].add(tokens)
+    return [replace(run, branches=tuple(sorted(branches[run.name]))) for run in runs]
 
 
 def waves(runs: Sequence[Run]) -> list[list[Run]]:
@@ -158,14 +160,18 @@ def _run(row: dict[str, Value], settings: Settings) -> Run:
     trunk = bare.text("resumes_from")
     idle = [name for name in ("resumed_tokens", "cooldown_fraction") if not row.get(name)]  # 0: nothing to tell
     trained = {name: value for name, value in row.items() if name not in BOOKKEEPING and name not in idle}
-    return Run(
-        run_id, bare.name, row, nodes, gpus, _hours(bare, nodes * gpus), run_name(trunk) if trunk else "", trained
-    )
+    hours = _hours(bare, nodes * gpus)
+    return Run(run_id, bare.name, row, nodes, gpus, hours, run_name(trunk) if trunk else "", trained=trained)
 
 
 def run_name(run_id: str) -> str:
-    """A run_id as the name of its files, job and tag: itself where it is safe, else a short form with 12 digits of a hash."""
-    return slug(run_id, 12)
+    """A run_id as the name of its files, job, tag and label: itself where that is safe, else with 12 digits of a hash.
+
+    At most 63 letters, digits, dots, dashes and underscores (Kubernetes labels; W&B tags take 64), the first and the last a
+    letter or digit.
+    """
+    name = slug(run_id, longest=50, digits=12)
+    return name if name[0] != "_" and name[-1] != "_" else slug(f"x {run_id}", longest=50, digits=12)
 
 
 def _nodes(run: Run, settings: Settings) -> tuple[int, int]:

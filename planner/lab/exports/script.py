@@ -14,7 +14,7 @@ TORCHRUN = (
     'torchrun --nnodes="$PLANNER_NODES" --nproc-per-node="$PLANNER_GPUS_PER_NODE" --node-rank="$PLANNER_NODE_RANK" '
     '--master-addr="$PLANNER_MASTER_ADDR" --master-port="$PLANNER_MASTER_PORT"'
 )
-BESIDE = '"$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)"'  # the folder that holds runs/
+BESIDE = '"$(cd -- "$(dirname -- "${BASH_SOURCE[0]:-$0}")/.." && pwd)"'  # the folder that holds runs/
 
 
 def told(run: Run, settings: Settings) -> Told:

@@ -141,8 +141,7 @@ def test_a_hydra_program_runs_every_run_with_its_exact_texts(tmp_path, file):
     write(export(plan(names), "hydra", settings_).files, tmp_path / "e")
     done = subprocess.run(["bash", "e/" + file], cwd=tmp_path, capture_output=True, check=False)
     assert done.returncode == 0, done.stderr
-    lines = [line for line in done.stdout.split(b"\0")[:-1]]
-    read = [re.sub(r"^(\[.*HYDRA\].*\n)+", "", line.decode()) for line in lines]
+    read = [re.sub(r"^(\[.*HYDRA\].*\n)+", "", word.decode()) for word in done.stdout.split(b"\0")[:-1]]
     assert sorted(read) == sorted(names * 2)
     assert not list(tmp_path.rglob("PWNED"))
 
@@ -166,7 +165,7 @@ def test_skypilots_own_schema_takes_every_task():
     yaml = pytest.importorskip("yaml")
     for file, text in export(plan(list(NASTY), n_accelerators=16), "skypilot").files.items():
         if file.startswith("tasks/"):
-            task = sky.Task.from_yaml_config({**yaml.safe_load(text), "workdir": None} | {"workdir": "."})
+            task = sky.Task.from_yaml_config(yaml.safe_load(text))
             assert task.num_nodes == 2
 
 

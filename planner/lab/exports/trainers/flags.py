@@ -9,6 +9,8 @@ from planner.lab.exports.trainers.flag import Flag, Trainer, shown
 
 def _flags(run: Run, settings: Settings) -> list[Flag]:
     named = [Flag(("run_id",), f"--run_id={run.run_id}"), Flag((), "--output=", folder=run.name)]
+    if run.branches:
+        named.append(Flag((), f"--save_at_tokens={','.join(map(str, run.branches))}"))
     return named + [Flag((column,), f"--{column}={shown(value)}") for column, value in run.trained.items()]
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 from planner.lab.exports.run import Run
 from planner.lab.exports.settings import Settings
 from planner.lab.exports.trainers.choice import choice, variant
 from planner.lab.exports.trainers.flag import Flag, Trainer, holds, plain
-from planner.lab.exports.trainers.steps import cooldown_fraction, in_steps, sequences, steps, uneven_batch
+from planner.lab.exports.trainers.steps import branch_steps, cooldown_fraction, in_steps, sequences, steps, uneven_batch
 
 OPTIONS = {
     "n_layers": "--num-layers", "d_model": "--hidden-size", "n_heads": "--num-attention-heads", "head_dim": "--kv-channels",
@@ -63,7 +65,8 @@ def _length(run: Run, settings: Settings) -> list[Flag]:
 
 def _schedule(run: Run) -> list[Flag]:
     warmup, fraction, total = in_steps(run, "warmup_tokens"), cooldown_fraction(run), steps(run)
-    found = [] if warmup is None else [Flag(("warmup_tokens",), f"--lr-warmup-iters={warmup}")]
+    found = [Flag((), "--min-lr=0.0")]
+    found += [] if warmup is None else [Flag(("warmup_tokens",), f"--lr-warmup-iters={warmup}")]
     match run.text("schedule"):
         case "":
             return found
@@ -108,6 +111,8 @@ def _experts(run: Run) -> list[Flag]:
 def _checkpoints(run: Run) -> list[Flag]:
     folder = f"{run.name}/checkpoints"
     found = [Flag((), "--save=", folder=folder)]
+    if kept := branch_steps(run):
+        found.append(Flag((), f"--save-interval={math.gcd(*kept)}"))
     if not run.trunk:
         return [*found, Flag((), "--load=", folder=folder)]  # a requeued run goes on; a new one finds nothing there
     step = in_steps(run, "resumed_tokens")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 from planner.lab.exports.run import Run
 from planner.lab.exports.settings import Settings
 from planner.lab.exports.trainers.choice import choice, variant
 from planner.lab.exports.trainers.flag import Flag, Trainer, cannot, holds, plain
-from planner.lab.exports.trainers.steps import cooldown_fraction, in_steps, steps, uneven_batch
+from planner.lab.exports.trainers.steps import branch_steps, cooldown_fraction, in_steps, steps, uneven_batch
 
 OPTIONS = {"batch_tokens": "--total-batch-size", "context_length": "--max-seq-len"}
 
@@ -21,6 +23,7 @@ def _flags(run: Run, settings: Settings) -> list[Flag]:
         *([Flag(("warmup_tokens",), f"--warmup-steps={warmup}")] if warmup is not None else []),
         Flag((), f"--device-batch-size={settings.micro_batch}"),
         Flag((), "--window-pattern=L"),  # a plan's context is full attention
+        *([Flag((), f"--save-every={math.gcd(*kept)}")] if (kept := branch_steps(run)) else []),
         *_shape(run),
         *_schedule(run),
         *uneven_batch(run, settings),

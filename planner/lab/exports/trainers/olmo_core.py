@@ -8,7 +8,7 @@ from planner.lab.exports.run import Run
 from planner.lab.exports.settings import Settings
 from planner.lab.exports.trainers.choice import choice, variant
 from planner.lab.exports.trainers.flag import Flag, Trainer, cannot, holds, plain
-from planner.lab.exports.trainers.steps import cooldown_fraction, in_steps, steps, uneven_batch
+from planner.lab.exports.trainers.steps import branch_steps, cooldown_fraction, in_steps, steps, uneven_batch
 from planner.lab.exports.yaml import quoted
 
 OPTIONS = {
@@ -36,6 +36,7 @@ def _flags(run: Run, settings: Settings) -> list[Flag]:
         Flag((), "--save-folder=", folder=run.name),
         *plain(run, OPTIONS),
         *([Flag((), f"--data_loader.seed={seed}")] if seed is not None else []),
+        *([Flag((), f"--train_module.max_sequence_length={context}")] if context else []),
         *([Flag((), f"--train_module.rank_microbatch_size={settings.micro_batch * context}")] if context else []),
         *([Flag(("steps", "tokens"), f"--trainer.max_duration.value={total}")] if total else []),
         *([Flag((), "--trainer.max_duration.unit=steps")] if total else []),
@@ -46,6 +47,7 @@ def _flags(run: Run, settings: Settings) -> list[Flag]:
         *choice(run, "precision", PRECISIONS),
         *variant(run),
         *uneven_batch(run, settings),
+        *_kept(run),
         *_trunk(run),
         Flag((), f"--trainer.callbacks.wandb.name={quoted(run.run_id)}"),
         Flag((), f'--trainer.callbacks.wandb.tags=["{run.name}"]'),
@@ -101,10 +103,9 @@ def _schedule(run: Run) -> list[Flag]:
     scheduler: dict[str, object] = {"_CLASS_": f"olmo_core.optim.scheduler.{known[name]}", "warmup": warmup or 0}
     if name == "cosine":
         scheduler["alpha_f"] = 0.0
-    covered = ("schedule", "warmup_tokens")
     if name == "wsd":
         scheduler["decay_fraction"] = fraction
-        covered += ("cooldown_fraction",)  # type: ignore[assignment]
+    covered = ("schedule", "warmup_tokens", *(("cooldown_fraction",) if name == "wsd" else ()))
     return [Flag(covered, f"--train_module.scheduler={json.dumps(scheduler)}")]
 
 
@@ -118,6 +119,11 @@ def _layout(run: Run) -> list[Flag]:
     if (run.whole("context_parallel") or 1) > 1:
         return found + cannot(run, ("context_parallel",), "a choice between ring and Ulysses attention")
     return found + holds(run, "context_parallel")
+
+
+def _kept(run: Run) -> list[Flag]:
+    kept, callback = branch_steps(run), "--trainer.callbacks.checkpointer"
+    return [Flag((), f"{callback}.fixed_steps={kept}"), Flag((), f"{callback}.max_checkpoints=null")] if kept else []
 
 
 def _trunk(run: Run) -> list[Flag]:

@@ -44,6 +44,12 @@ def cooldown_fraction(run: Run) -> float | None:
     return 1 - resumed / tokens if resumed is not None and tokens else None
 
 
+def branch_steps(run: Run) -> list[int]:
+    """The steps at which others branch from this run: it must keep a checkpoint there."""
+    batch = run.number("batch_tokens")
+    return sorted({round(tokens / batch) for tokens in run.branches}) if batch else []
+
+
 def uneven_batch(run: Run, settings: Settings) -> list[Flag]:
     """That a batch cannot be dealt out evenly to the data-parallel ranks, which every trainer refuses when it starts."""
     count = sequences(run)

@@ -6,6 +6,7 @@ which it reads from the name of the configuration.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from importlib.resources import files
 
@@ -13,7 +14,7 @@ from planner.lab.exports.run import Run
 from planner.lab.exports.settings import Settings
 from planner.lab.exports.trainers.choice import choice, variant
 from planner.lab.exports.trainers.flag import Flag, Trainer, cannot, holds, plain
-from planner.lab.exports.trainers.steps import cooldown_fraction, in_steps, sequences, steps, uneven_batch
+from planner.lab.exports.trainers.steps import branch_steps, cooldown_fraction, in_steps, sequences, steps, uneven_batch
 
 OPTIONS = {
     "context_length": "--training.seq_len", "seed": "--debug.seed",
@@ -38,6 +39,7 @@ def _flags(run: Run, settings: Settings) -> list[Flag]:
         *([Flag(("warmup_tokens",), f"--lr_scheduler.warmup_steps={warmup}")] if warmup is not None else []),
         *plain(run, OPTIONS),
         *_schedule(run),
+        Flag((), "--lr_scheduler.min_lr_factor=0.0"),
         *choice(run, "optimizer", OPTIMIZERS),
         *choice(run, "precision", PRECISIONS),
         *variant(run),
@@ -46,6 +48,7 @@ def _flags(run: Run, settings: Settings) -> list[Flag]:
         Flag((), "--dump_folder=", folder=run.name),
         Flag((), "--checkpoint.enable"),
         Flag((), "--checkpoint.no_last_save_model_only"),  # the last checkpoint can be gone on from
+        *_kept(run),
         *_trunk(run),
     ]
 
@@ -82,6 +85,13 @@ def _schedule(run: Run) -> list[Flag]:
         case "wsd", None:
             return cannot(run, ("schedule",), "wsd without cooldown_fraction: how long the rate falls is not planned")
     return cannot(run, ("schedule",), f"no schedule {run.text('schedule')!r}")
+
+
+def _kept(run: Run) -> list[Flag]:
+    steps_kept = branch_steps(run)
+    if not steps_kept:
+        return []
+    return [Flag((), f"--checkpoint.interval={math.gcd(*steps_kept)}"), Flag((), "--checkpoint.keep_latest_k=0")]
 
 
 def _trunk(run: Run) -> list[Flag]:
