@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shlex
 from dataclasses import dataclass
 
@@ -37,6 +38,10 @@ class Settings:
             text = getattr(self, option)
             if any(not c.isprintable() for c in text):
                 raise InputError(f"--{option} {text!r}: one line of printable text is wanted", "put more into a script")
+        if not (math.isfinite(self.time_margin) and self.time_margin >= 1):
+            raise InputError(
+                f"--time-margin {self.time_margin}: a number of 1 or more is wanted", "1.5 allows half as much again"
+            )
         try:
             words = shlex.split(self.command, comments=True)
         except ValueError as error:

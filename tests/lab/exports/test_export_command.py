@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 
 import pytest
+from conftest import REPOSITORY
 from hostile import plan
 
 from planner.encode import table_bytes
-from planner.lab.exports import FORMATS
+from planner.lab.exports import FORMATS, TRAINERS
 
 
 @pytest.fixture
@@ -65,6 +68,7 @@ def test_same_plan_same_bytes(planner, table, tmp_path):
         (("--to", "slurm", "--trainer", "x"), "--trainer 'x' is unknown"),
         (("--to", "slurm", "--command", "a 'b"), "No closing quotation"),
         (("--to", "slurm", "--time-margin", "0.5"), "--time-margin"),
+        (("--to", "slurm", "--time-margin", "inf"), "--time-margin inf"),
         (("--to", "slurm", "--gpus-per-node", "3"), "8 accelerators on 3 nodes"),
     ],
 )
@@ -95,3 +99,31 @@ def test_a_plan_of_ids_alone_is_exported(planner, tmp_path):
     (tmp_path / "plan.jsonl").write_text('{"run_id": "a"}\n{"run_id": "b"}\n')
     for trainer in ("flags", "megatron", "torchtitan", "olmo-core", "nanochat"):
         assert planner("export", "plan.jsonl", "--to", "slurm", "--trainer", trainer, "-o", trainer).code == 0
+
+
+def test_the_document_names_every_format_trainer_and_option(planner):
+    page = (REPOSITORY / "docs/exports.md").read_text()
+    assert all(f"`{name}`" in page for name in (*FORMATS, *TRAINERS))
+    options = (
+        "--max-array-size",
+        "--at-once",
+        "--time-margin",
+        "--command",
+        "--claim",
+        "--image",
+        "--dry-run",
+        "--micro-batch",
+    )
+    shown = planner("export", "--help").out
+    assert all(option in page and option in shown for option in options)
+
+
+def test_the_documents_commands_run(planner, tmp_path):
+    block = re.search(r"```console\n(.*?)```", (REPOSITORY / "docs/exports.md").read_text(), re.DOTALL)[1]
+    lines = [shlex.split(line.removeprefix("$ ")) for line in block.splitlines()]
+    assert [line[0] for line in lines] == ["planner", "planner", "bash"]
+    (tmp_path / "sweeps").symlink_to(REPOSITORY / "sweeps")
+    for line in lines[:2]:
+        done = planner(*line[1:])
+        assert done.code == 0, done.err
+    assert (tmp_path / lines[2][1]).is_file()

@@ -121,6 +121,14 @@ def test_what_a_trainer_cannot_express_is_in_the_script_and_in_the_result(traine
     assert f"# not expressible in {trainer}: {names}" in made.files["runs/baseline.sh"].decode()
 
 
+@pytest.mark.parametrize("trainer", list(TRAINERS))
+@pytest.mark.parametrize(
+    "column", ["context_length", "batch_tokens", "steps", "n_layers", "d_model", "n_heads", "tokens"]
+)
+def test_a_zero_is_no_crash(trainer, column):
+    assert export(plan(["baseline"], **{column: 0}), "shell", Settings(trainer)).n_runs == 1
+
+
 def test_an_unknown_trainer_or_format_is_refused():
     with pytest.raises(InputError, match="--trainer 'nemo' is unknown"):
         export(plan(["a"]), "shell", Settings("nemo"))

@@ -19,7 +19,7 @@ def steps(run: Run) -> int | None:
 def sequences(run: Run) -> int | None:
     """Sequences in a batch; None when the plan lacks batch or context. Raises InputError when they are not whole."""
     batch, context = run.whole("batch_tokens"), run.whole("context_length")
-    if batch is None or context is None:
+    if not batch or not context:
         return None
     if batch % context:
         raise InputError(
@@ -47,7 +47,7 @@ def cooldown_fraction(run: Run) -> float | None:
 def branch_steps(run: Run) -> list[int]:
     """The steps at which others branch from this run: it must keep a checkpoint there."""
     batch = run.number("batch_tokens")
-    return sorted({round(tokens / batch) for tokens in run.branches}) if batch else []
+    return sorted({round(tokens / batch) for tokens in run.branches} - {0}) if batch else []
 
 
 def uneven_batch(run: Run, settings: Settings) -> list[Flag]:
