@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from planner.lab.exports import Settings, export
 from planner.lab.exports.hydra import overrides
 from planner.lab.exports.kubernetes import literal
+from planner.lab.exports.quote import comment
 from planner.lab.exports.run import runs_of, typed
 from planner.lab.exports.yaml import dump, quoted
 from planner.runs.read import read_runs
@@ -40,6 +41,16 @@ def test_yaml_means_what_was_written(value):
 def test_yaml_1_2_means_the_same(value):
     yaml = pytest.importorskip("ruamel.yaml").YAML(typ="safe", pure=True)
     assert yaml.load(dump(value)) == value
+
+
+@pytest.mark.parametrize("number", [1e20, 1e-5, -1e-300, 5e-324, 1.5e300, 0.1, 1e16])
+def test_a_number_is_a_number_in_yaml_1_1(number):
+    assert pytest.importorskip("yaml").safe_load(dump({"lr": number})) == {"lr": number}
+
+
+@given(text=TEXTS)
+def test_a_comment_is_one_line(text):
+    assert comment(text).isprintable()
 
 
 @given(text=TEXTS)
