@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import csv
 import dataclasses
 import json
 import math
+import re
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from enum import Enum
@@ -18,12 +20,21 @@ import pandas as pd
 from planner.errors import InputError
 
 FORMATS = ("csv", "jsonl", "parquet")
+# Text that a spreadsheet takes for a formula (OWASP, CSV injection: = + - @ tab CR, and their full-width forms), also behind
+# spaces, which some programs drop.
+_FORMULA = r"[=+\-@\t\r\n \uff1d\uff0b\uff0d\uff20]"
+_GUARDED = re.compile(f"'+{_FORMULA}")
+_GUARDS = re.compile(f"'*{_FORMULA}")
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 
 
 def table_bytes(frame: pd.DataFrame, kind: str) -> bytes:
-    """A table in one of FORMATS; floats keep every digit, missing stays missing."""
+    """A table in one of FORMATS; floats keep every digit, missing stays missing.
+
+    In csv a text that a spreadsheet would take for a formula gets an apostrophe in front, which `runs.read` takes away.
+    """
     if kind == "csv":
-        return frame.to_csv(index=False, lineterminator="\n").encode("utf-8")
+        return _csv(frame)
     if kind == "jsonl":
         lines = (to_json(row, indent=None) for row in frame.to_dict("records"))
         return "".join(line + "\n" for line in lines).encode("utf-8")
@@ -36,6 +47,32 @@ def table_bytes(frame: pd.DataFrame, kind: str) -> bytes:
                 connection.table("frame").write_parquet(str(file))
             return file.read_bytes()
     raise InputError(f"unknown format {kind!r}", f"one of: {', '.join(FORMATS)}")
+
+
+def guard_formula(text: str) -> str:
+    """A csv cell that every spreadsheet shows as the text it is: "=1+1" becomes "'=1+1"; a plain number stays itself."""
+    return f"'{text}" if _GUARDS.match(text) and not _NUMBER.fullmatch(text) else text
+
+
+def unguard_formula(cell: str) -> str:
+    """The text that `guard_formula` made a cell of."""
+    return cell[1:] if _GUARDED.match(cell) else cell
+
+
+def _csv(frame: pd.DataFrame) -> bytes:
+    shown, returns = frame.copy(), False
+    for name in frame.columns:
+        if pd.api.types.is_numeric_dtype(frame[name]):
+            continue
+        texts = [text for text in frame[name].unique() if isinstance(text, str)]
+        guarded = {text: guard_formula(text) for text in texts if guard_formula(text) != text}
+        if guarded:
+            shown[name] = frame[name].map(lambda text, by=guarded: by.get(text, text))
+        returns |= any("\r" in text for text in texts)
+    shown.columns = [guard_formula(str(name)) for name in frame.columns]
+    if returns:  # Python before 3.13 leaves a lone carriage return unquoted, and readers then see a new row
+        return shown.to_csv(index=False, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC).encode("utf-8")
+    return shown.to_csv(index=False, lineterminator="\n").encode("utf-8")
 
 
 def to_json(value: object, indent: int | None = 1) -> str:

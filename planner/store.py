@@ -110,6 +110,13 @@ class Folder:
         self._written[name] = hashlib.sha256(content).hexdigest()
         return write_bytes(self.path / name, content)
 
+    def write_files(self, files: Mapping[str, bytes]) -> None:
+        """Write many files, each whole or not at all, and wait for the disk once."""
+        for name, content in files.items():
+            self._written[name] = hashlib.sha256(content).hexdigest()
+            write_bytes(self.path / name, content, wait=False)
+        os.sync()
+
     def write_json(self, name: str, value: object) -> Path:
         """Write one value as JSON: missing numbers as null, every digit kept."""
         return self.write_text(name, to_json(value) + "\n")
@@ -222,8 +229,11 @@ def read_json(path: str | Path) -> dict[str, Any]:
     return value
 
 
-def write_bytes(path: Path, content: bytes) -> Path:
-    """Write to a temporary file beside `path` and rename it; WorldError when the disk does not let us."""
+def write_bytes(path: Path, content: bytes, *, wait: bool = True) -> Path:
+    """Write to a temporary file beside `path` and rename it; WorldError when the disk does not let us.
+
+    With `wait` the bytes are on the disk before the name is; without, the caller waits for many files at once.
+    """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
@@ -231,7 +241,8 @@ def write_bytes(path: Path, content: bytes) -> Path:
             with os.fdopen(handle, "wb") as file:
                 file.write(content)
                 file.flush()
-                os.fsync(file.fileno())
+                if wait:
+                    os.fsync(file.fileno())
             Path(temporary).chmod(0o644)
             Path(temporary).replace(path)
         except BaseException:

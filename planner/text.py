@@ -16,9 +16,9 @@ def short(text: str, most: int = 60) -> str:
     return text if len(text) <= most else f"{text[: most - 3]}..."
 
 
-def slug(text: str) -> str:
-    """A text as part of a file name: letters, digits, dots, dashes; a hash tells apart what that would merge."""
-    plain = re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-.")[:60]
-    return (
-        plain if plain and plain == text else f"{plain or 'x'}-{hashlib.sha256(text.encode('utf-8')).hexdigest()[:6]}"
-    )
+def slug(text: str, *, longest: int = 60, digits: int = 6) -> str:
+    """A text as part of a file name: letters, digits, dots, dashes; a hash of `digits` tells apart what that would merge."""
+    plain = re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-.")[:longest]
+    if plain and plain == text:
+        return plain
+    return f"{plain or 'x'}-{hashlib.sha256(text.encode('utf-8')).hexdigest()[:digits]}"

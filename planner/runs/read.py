@@ -16,6 +16,7 @@ from typing import TextIO
 import duckdb
 import pandas as pd
 
+from planner.encode import unguard_formula
 from planner.errors import InputError, WorldError
 from planner.runs.columns import ALIASES, MEASURED, NUMBERS
 from planner.runs.where import Where
@@ -107,9 +108,11 @@ def _separated(delimiter: str, path: Path) -> pd.DataFrame:
                 continue
             if len(row) > len(header):
                 raise ValueError(f"line {line}: {len(row)} cells under {len(header)} columns")
-            rows.append(row + [""] * (len(header) - len(row)))
+            rows.append(
+                [unguard_formula(cell) if cell[:1] == "'" else cell for cell in row] + [""] * (len(header) - len(row))
+            )
             lines.append(line)
-    return _frame([name.strip() for name in header], rows, lines)
+    return _frame([unguard_formula(name).strip() for name in header], rows, lines)
 
 
 def _json_lines(path: Path) -> pd.DataFrame:
