@@ -77,7 +77,10 @@ def assess_plan(
     setting, study = setting_of(sweep), _scaling(sweep)
     lab = sweep.file.lab
     rates = Rates(lab.noise, lab.failure_rate, lab.divergence_rate, lab.mistuned_rate)
-    entries, skipped = _entries(setting, study, rivals, seed)
+    try:
+        entries, skipped = _entries(setting, study, rivals, seed)
+    except InputError as error:
+        raise InputError(f"{sweep.source}: {error.message}", error.hint) from None
     tasks = [task for entry in entries for task in _tasks(entry.runs, setting, rates, worlds, seed)]
     found = iter(engine(play, tasks))
     scores: dict[tuple[str, float], list[DesignScore]] = {}

@@ -75,9 +75,10 @@ class Terms:
 
 @dataclass(frozen=True)
 class Hostile:
-    """Farseer's formula (Li et al., arXiv 2506.10972, eq. 3), times 3.4 to nats per token: the same in all W worlds.
+    """Farseer's formula (Li et al., arXiv 2506.10972, eq. 3), times 3.4 to be near nats per token: the same in all W worlds.
 
-    Letters as this project's design study used them, far outside the data that they were fitted to.
+    Letters as this project's studies quote them (eq. 8; not checked against the paper), used far outside the data that they
+    were fitted to: a stress test, not a belief.
     """
 
     worlds: int

@@ -62,6 +62,7 @@ def test_the_scores_hold_what_they_promise(found):
     assert found.gates.ideas == 24
     assert found.skipped == {}
     own = [one for one in found.designs if one.name == "optimal"]
+    assert all(0.95 * own[0].gpu_hours < one.gpu_hours <= own[0].gpu_hours for one in found.designs)
     assert own == [one for one in found.curve if one.fraction == 1]
     assert all(one.ratio == 1 for one in own)
 
