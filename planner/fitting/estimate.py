@@ -14,12 +14,14 @@ from planner.fitting.affine import Affine
 from planner.fitting.configurations import configurations
 from planner.fitting.constraints import Constraints
 from planner.fitting.objective import majorising_weight
+from planner.fitting.order import ordered
 from planner.fitting.posterior import SMALLEST_DF, posterior
 from planner.fitting.recipe import SMALLEST_WINDOW, ModelError, Recipe, Spread
 from planner.fitting.sandwich import sandwich
 from planner.fitting.solve import Solution, solve
 from planner.laws.centre import Array
 from planner.laws.link import linked
+from planner.laws.scale import log_scale
 from planner.runs.sample import Sample
 
 HELD = 0.9  # share of the residuals that the noise of one new run is made to hold
@@ -30,8 +32,8 @@ class Estimate:
     """The optimum, the covariance of theta `(p, p)`, the degrees of freedom, and which runs the window kept.
 
     `noise` is the sd of ln loss of one new run about the law, `drift` the sd that the law itself is allowed per nat of
-    compute beyond the largest run, whose ln params + ln tokens is `frontier`. `window_refused` says that the
-    window would have left too few, so that it was not applied.
+    its scale beyond the largest run, whose ln is `frontier` (zero where the law's variables do not order runs).
+    `window_refused` says that the window would have left too few, so that it was not applied.
     """
 
     solution: Solution
@@ -49,24 +51,27 @@ class Estimate:
         sd = np.sqrt(np.einsum("pm,pq,qm->m", J[0], self.covariance, J[0]))
         if not self.drift:
             return f[0], sd
-        params, tokens = columns
-        return f[0], np.hypot(sd, self.drift * np.maximum(np.log(params) + np.log(tokens) - self.frontier, 0))
+        law = type(self.solution.law)
+        beyond = log_scale(law, dict(zip(law.variables, columns, strict=True))) - self.frontier
+        return f[0], np.hypot(sd, self.drift * np.maximum(beyond, 0))
 
 
-def in_window(flops: Array, window: float | None) -> NDArray[np.bool_]:
-    """Runs within a factor `window` of the largest compute; all of them when that leaves fewer than ten."""
-    everything = np.ones(flops.size, bool)
+def in_window(size: Array, window: float | None) -> NDArray[np.bool_]:
+    """Runs within a factor `window` of the largest `size`, their compute; all of them when that leaves fewer than ten."""
     if window is None:
-        return everything
-    kept = flops >= flops.max() / window
-    return kept if kept.sum() >= SMALLEST_WINDOW else everything
+        return np.ones(size.size, bool)
+    kept = size >= size.max() / window
+    return kept if kept.sum() >= SMALLEST_WINDOW else np.ones(size.size, bool)
 
 
 def estimate(sample: Sample, recipe: Recipe) -> Estimate:
     """Fit `recipe` to `sample`."""
-    kept = in_window(sample.flops, recipe.window)
+    kept, refused = np.ones(sample.loss.size, bool), False
+    if recipe.window is not None:
+        size = ordered(sample, recipe.law)
+        kept = in_window(size, recipe.window)
+        refused = bool(kept.all() and size.min() < size.max() / recipe.window)
     runs = sample.at(kept)
-    refused = recipe.window is not None and bool(kept.all() and sample.flops.min() < sample.flops.max() / recipe.window)
     if recipe.model_error is not None:
         prior = recipe.law.prior(np.log(runs.loss))
         data = configurations(runs.params, runs.tokens, runs.loss, information_of(runs))
@@ -86,7 +91,7 @@ def estimate(sample: Sample, recipe: Recipe) -> Estimate:
             else _normal(solution, runs, affine, said)
         )
         df, noise, drift = max(runs.loss.size - affine.matrix.shape[1], SMALLEST_DF), solution.scale, 0.0
-    frontier = float((np.log(runs.params) + np.log(runs.tokens)).max())
+    frontier = float(log_scale(recipe.law, runs.named).max())
     return Estimate(solution, covariance, df, noise, drift, frontier, kept, refused)
 
 
