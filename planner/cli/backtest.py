@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from planner.cli.output import Json, show_json, show_table
+from planner.cli.output import Json, say, show_json, show_table
 from planner.cli.plots import Plot, check_plot, write_plot
 from planner.cli.table import (
     Columns,
@@ -44,8 +44,10 @@ def backtest(
 ) -> None:
     """Hide the large runs and predict them: the error and coverage to expect of an extrapolation."""
     from planner.errors import InputError
+    from planner.fitting.automatic import for_columns
+    from planner.fitting.columns import read_sample
     from planner.fitting.fit import run_backtest
-    from planner.runs import sample_of
+    from planner.fitting.order import order_of
     from planner.runs.sample import groups_of
 
     check_plot(plot)
@@ -54,8 +56,13 @@ def backtest(
     groups = groups_of(table)
     if group is None and len(groups) > 1:
         raise InputError(f"{runs}: several groups: {', '.join(groups)}", f"choose one: --group {groups[0]!r}")
-    sample = sample_of(table, count=parse_count_name(count), group=group or groups[0] or None,
-                       also=recipe.law.variables, target=target or recipe.law.target)  # fmt: skip
+    sample = read_sample(table, recipe.law, automatic=recipe.automatic, count=parse_count_name(count),
+                         group=group or groups[0] or None, target=target)  # fmt: skip
+    recipe, _, chosen = for_columns(sample, recipe)
+    order = order_of(sample, recipe.law)
+    if order is None:
+        raise InputError(f"{runs}: nothing in the {recipe.law.name} law or the runs orders them from small to large",
+                         "give their FLOPs in a column")  # fmt: skip
     rows = run_backtest(sample, recipe, level=level)
     if not rows:
         raise InputError(
@@ -65,13 +72,15 @@ def backtest(
     if plot is not None:
         from planner.report.forecast_figures import backtest_figure
 
-        write_plot(plot, "backtest", lambda: backtest_figure(rows, level))
+        write_plot(plot, "backtest", lambda: backtest_figure(rows, level, order.name))
     if json:
-        show_json({"level": level, "rows": rows})
+        show_json({"law": recipe.law.name, "scale": order.name, "level": level, "rows": rows})
         return
+    for finding in chosen:
+        say(finding.sentence)
     show_table(
         f"{recipe.law.name} law: the largest runs hidden, predicted from smaller ones",
-        ("compute beyond, from", "runs", "median error", "90th pct", f"inside {level:.0%}", "median width"),
+        (f"{order.name} beyond, from", "runs", "median error", "90th pct", f"inside {level:.0%}", "median width"),
         [
             (f"{row.kappa:g}x", str(row.n), f"{row.median_error:.2%}", f"{row.p90_error:.2%}", f"{row.coverage:.0%}",
              f"{row.median_width:.2%}") for row in rows

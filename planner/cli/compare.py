@@ -82,11 +82,11 @@ def _measured(
     from planner.decisions.pairs import arms_of, pairs_of
     from planner.errors import InputError
 
-    paired = pairs_of(table, saved.count)
+    paired = pairs_of(table, saved.counted)
     if joint:
         known = saved.uncertainty
         belief = Belief(type(saved.law), saved.centre, saved.theta, known.covariance)
-        arms = arms_of(table, saved.count)
+        arms = arms_of(table, saved.counted)
         return compare_runs(arms, belief, sd=known.scale, target_flops=target, level=level, drift=drift)
     if paired.untested:
         raise InputError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -53,7 +54,11 @@ CrossCheck = Annotated[
 
 
 AcrossLaws = Annotated[
-    bool, typer.Option("--across-laws", help="Let the disagreement of laws widen what is said beyond the largest run.")
+    bool,
+    typer.Option(
+        "--across-laws",
+        help="Let all disagreement of the laws widen what is said beyond the largest run, not only where it warns.",
+    ),
 ]
 
 
@@ -92,12 +97,12 @@ def fit(
     json: Json = False,
 ) -> None:
     """A law with intervals: the default recipe, or a named law as in the papers. Several groups: one fit each."""
-    from planner.runs import sample_of
+    from planner.fitting.columns import read_sample
 
     said, table = parse_constraints(prior, fix, tie, bound), read_table(runs, where, column)
     recipe = parse_recipe(law, huber_delta, window, interval, said, table=table, target=target)
-    read = partial(sample_of, table, count=parse_count_name(count), weight=weight, noise=noise,
-                   also=recipe.law.variables, target=target or recipe.law.target)  # fmt: skip
+    read = partial(read_sample, table, recipe.law, automatic=recipe.automatic, count=parse_count_name(count), weight=weight,
+                   noise=noise, target=target)  # fmt: skip
     kind = plot_kind(plots)
     final = None if final_flops is None else number("--final-flops", final_flops)
     usd = None if final_usd is None else number("--final-usd", final_usd.lstrip("$"))
@@ -165,13 +170,13 @@ def _extras(
     from planner.laws.law import of_size_and_data
 
     certificate, roads = None, None
-    target = flops or FINAL * fit.reach.flops
     if not of_size_and_data(type(fit.law)):
         if certify or cross_check:
             raise InputError(
                 f"--certify and --cross-check are for laws of params and tokens, not {fit.law.name}", "leave them out"
             )
-        return Extras(None, None, [], target, usd)
+        return Extras(None, None, [], math.nan, usd)
+    target = flops or FINAL * fit.reach.flops
     if certify:
         from planner.fitting.certify import certify_recipe
 

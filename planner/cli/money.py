@@ -95,7 +95,7 @@ class Purse:
         if self.utilisation is not None:
             return given(chip, self.utilisation)
         family, _ = named_model(self.like or "")
-        model = Modelled(Offer(chip, self.count, self.max_days), family, fit.count)
+        model = Modelled(Offer(chip, self.count, self.max_days), family, fit.counted)
         if hours is not None:
             return model.of_hours(hours, lambda budget: run(best_for_budget(fit.law, budget, terms)))
         found = best_for_loss(fit.law, loss, terms) if loss is not None else best_for_budget(fit.law, flops or 0, terms)

@@ -19,13 +19,12 @@ STRONG = 0.9  # correlations of letters worth a line
 
 def show_fit(fit: Fit) -> None:
     """Model, statistics, letters with intervals, strong correlations, backtest, checks."""
-    unit = fit.loss_unit.replace("_", " ")
     say()
     if fit.group:
         say(f"group {fit.group}")
     say("[[Model]]")
     say(f"    {fit.law.name}: {fit.law.formula}")
-    say(f"    N = {fit.count}, D = tokens, L in {unit}")
+    say(f"    {_legend(fit)}")
     say("[[Fit]]")
     for name, value in _statistics(fit):
         say(f"    {name:<24} {value}")
@@ -59,7 +58,7 @@ def _statistics(fit: Fit) -> list[tuple[str, str]]:
     lines = [
         ("runs", f"{fit.n_runs} fitted" + (f"; dropped: {dropped}" if dropped else "")),
         ("objective", f"{fit.objective}{delta}, sum over runs {fit.objective_value:.9g}"),
-        ("residual sd of ln loss", f"{known.scale:.3%}{tails}"),
+        (f"residual sd of {'ln ' if fit.law.link == 'log' else ''}{fit.target}", f"{known.scale:.3%}{tails}"),
         ("intervals", f"{fit.level:.0%}, {known.spread.value}, {known.df:.3g} degrees of freedom"),
     ]
     if fit.n_windowed_out:
@@ -70,17 +69,47 @@ def _statistics(fit: Fit) -> list[tuple[str, str]]:
         )
     if fit.constraints:
         lines.append(("constraints", fit.constraints))
-    low, high = fit.reach.tokens_per_param
-    lines.append(("supported up to", f"{fit.reach.limit * fit.reach.flops:.3g} FLOPs ({fit.reach.limit:.3g}x the largest run), "
-                  f"{low / 3:.3g} to {high * 3:.3g} tokens per parameter"))  # fmt: skip
+    lines += _supported(fit)
     return lines
+
+
+def _legend(fit: Fit) -> str:
+    """What the formula's variables count, and its value's unit."""
+    from planner.laws.law import of_size_and_data
+
+    unit = fit.loss_unit.replace("_", " ")
+    if of_size_and_data(type(fit.law)):
+        return f"N = {fit.count}, D = tokens, L in {unit}"
+    counted = f"params = {fit.count}; " if "params" in fit.law.variables and fit.count != "params" else ""
+    return (
+        f"{counted}speaks of {', '.join(fit.law.variables)}; gives {'loss in ' if fit.target == 'loss' else ''}{unit}"
+    )
+
+
+def _supported(fit: Fit) -> list[tuple[str, str]]:
+    """How far predictions are supported along the scale, and the ranges of what else the law speaks of."""
+    from planner.fitting.reach import RATIO, widened
+    from planner.laws.scale import scale_of
+
+    reach, own = fit.reach, scale_of(type(fit.law))
+    ranges = [
+        f"{f'{name} ' if name != RATIO else ''}{low:.3g} to {high:.3g}{' tokens per parameter' if name == RATIO else ''}"
+        for name, (low, high) in ((name, widened(*pair)) for name, pair in reach.ranges.items())
+    ]
+    if own is None or reach.largest is None:
+        return [("supported within", ", ".join(ranges))]
+    away = f"{reach.limit:.3g}x {'below ' if own.falls else ''}the largest run"
+    far = f"{own.told(reach.limit * reach.largest)} ({away})"
+    return [("supported up to" if not own.falls else "supported down to", ", ".join([far, *ranges]))]
 
 
 def _show_laws(fit: Fit) -> None:
     from planner.fitting.finding import FURTHER
     from planner.quantities import human
 
-    say(f"[[Laws]] by their forecasts of the same hidden runs; what they say of {FURTHER:g}x the compute")
+    ahead = any(rival.loss is not None for rival in fit.rivals)
+    said = f"; what they say of {FURTHER:g}x the compute" if ahead else ""
+    say(f"[[Laws]] by their forecasts of the same hidden runs{said}")
     rows = [
         (f"    {rival.law}", str(rival.hidden), f"{rival.error:.2%}", "" if rival.loss is None else f"{rival.loss:.4f}",
          "" if rival.params is None else human(rival.params)) for rival in fit.rivals
@@ -101,7 +130,7 @@ def show_backtest(fit: Fit) -> None:
          f"{row.coverage:.0%}", f"{row.median_width:.2%}") for row in fit.backtest
     ]  # fmt: skip
     header = (
-        "    compute beyond, from",
+        f"    {fit.reach.order} beyond, from",
         "runs",
         "bias",
         "median error",

@@ -40,7 +40,7 @@ def allocate(fit: Fit, *, flops: float) -> Allocation:
     expected = predict(fit, params=best.params, tokens=best.tokens)
     return Allocation(
         flops=flops,
-        count=fit.count,
+        count=fit.counted,
         params=best.params,
         tokens=best.tokens,
         tokens_per_param=best.tokens / best.params,

@@ -113,7 +113,16 @@ def _prediction(raw: Mapping[str, Any]) -> Prediction:
     if not (run[0] <= numbers["loss"] <= run[1] and numbers["level"] < 1):
         raise ValueError("its loss is not inside its interval")
     return Prediction(
-        interval_mean=mean, interval_run=run, supported=bool(raw["supported"]), reason=str(raw["reason"]), **numbers
+        params=numbers["params"],
+        tokens=numbers["tokens"],
+        loss=numbers["loss"],
+        interval_mean=mean,
+        interval_run=run,
+        level=numbers["level"],
+        supported=bool(raw["supported"]),
+        reason=str(raw["reason"]),
+        compute_ratio=numbers["compute_ratio"],
+        at={str(name): float(value) for name, value in raw.get("at", {}).items()},
     )
 
 

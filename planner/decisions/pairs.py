@@ -15,7 +15,7 @@ from planner.errors import InputError
 from planner.laws.centre import Array
 from planner.runs.columns import BASELINE, Count
 from planner.runs.read import RunTable
-from planner.runs.sample import finished_rows, require_positive, require_unmixed
+from planner.runs.rows import finished_rows, require_positive, require_unmixed
 
 Ints = NDArray[np.int64]
 

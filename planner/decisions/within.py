@@ -145,7 +145,7 @@ def _allocation(fit: Fit, terms: Terms, chosen: Choice, drawn: list[Choice], spr
     params, tokens = np.array([(each.params, each.tokens) for each in drawn if math.isfinite(each.params)]).T
     return Allocation(
         flops=chosen.total - float(terms.served.flops(np.array(chosen.params))),
-        count=fit.count,
+        count=fit.counted,
         params=chosen.params,
         tokens=chosen.tokens,
         tokens_per_param=chosen.tokens / chosen.params,

@@ -13,16 +13,25 @@ from planner.fitting.backtest_row import BacktestRow
 from planner.fitting.checks import require_identifiable
 from planner.fitting.estimate import estimate
 from planner.fitting.interval import Points, uncertainty_of
+from planner.fitting.order import order_of
 from planner.fitting.recipe import Recipe
 from planner.laws.centre import Array
 from planner.laws.law import Law
 from planner.laws.link import linked
+from planner.laws.scale import Scale
 from planner.runs.sample import Sample
 
-CUTS = (0.40, 0.55, 0.70, 0.85)  # quantiles of compute below which a nested fit sees the runs
+CUTS = (
+    0.40,
+    0.55,
+    0.70,
+    0.85,
+)  # quantiles of compute (or what else orders the runs) below which a nested fit sees the runs
 SMALLEST_TRAINING = 9
 BANDS = (1.0, 3.0, 10.0, 30.0, 100.0, np.inf)  # of held-out compute over the largest compute seen
-BEYOND = 3.0  # an interval is supported up to this factor past the largest kappa that could be backtested
+BEYOND = (
+    3.0  # of compute past the largest kappa backtested that intervals are supported; of no other scale it was measured
+)
 BEHIND = 5  # held-out runs that must lie at or beyond a kappa before it counts as backtested
 FOLD_DRAWS = 200  # of a bootstrap inside a fold
 
@@ -31,8 +40,8 @@ FOLD_DRAWS = 200  # of a bootstrap inside a fold
 class Fold:
     """Held-out runs of one cut, arrays `(m,)`.
 
-    `kappa` is compute over the largest seen, `error` predicted minus actual ln loss, `low` and `high` the deviations that
-    the interval of one run allowed.
+    `kappa` is compute (or what else orders the runs) over the largest seen, `error` predicted minus actual ln loss, `low`
+    and `high` the deviations that the interval of one run allowed.
     """
 
     kappa: Array
@@ -43,20 +52,24 @@ class Fold:
 
 def folds_of(sample: Sample, recipe: Recipe, *, level: float = 0.9) -> list[Fold]:
     """One fold per cut that leaves enough runs on both sides; every fit and its interval see the training runs only."""
+    order = order_of(sample, recipe.law)
+    if order is None:
+        return []
     folds = []
-    for training, held_out in splits(sample, recipe.law):
+    for training, held_out in splits(sample, recipe.law, order):
         fitted = estimate(training, recipe)
         known = uncertainty_of(training, fitted, recipe, seed=0, draws=FOLD_DRAWS)
         law, solution = type(fitted.solution.law), fitted.solution
         low, high = known.one_run(law, solution.theta, Points.of(law, solution.centre, held_out.named), level)
         predicted, _ = fitted.predict(*held_out.columns(law.variables))
         error = predicted - linked(law, held_out.loss)
-        folds.append(Fold(held_out.flops / training.flops.max(), error, low, high))
+        kappa = order.of(held_out.named) / order.of(training.named).max()
+        folds.append(Fold(kappa, error, low, high))
     return folds
 
 
 def reached(folds: list[Fold]) -> float:
-    """The largest compute ratio with at least five held-out runs at or beyond it; 1 when there are fewer."""
+    """The largest ratio with at least five held-out runs at or beyond it; 1 when there are fewer."""
     kappa = np.sort(np.concatenate([fold.kappa for fold in folds])) if folds else np.empty(0)
     return float(kappa[-BEHIND]) if kappa.size >= BEHIND else 1.0
 
@@ -88,11 +101,11 @@ def backtest_table(folds: list[Fold]) -> tuple[BacktestRow, ...]:
     return tuple(table)
 
 
-def splits(sample: Sample, law: type[Law]) -> list[tuple[Sample, Sample]]:
-    """Runs to fit and larger ones to hide, one pair per cut that leaves enough of both."""
-    splits = []
-    for cut in dict.fromkeys(float(np.quantile(sample.flops, quantile)) for quantile in CUTS):
-        below = sample.flops <= cut * (1 + 1e-9)
+def splits(sample: Sample, law: type[Law], order: Scale) -> list[tuple[Sample, Sample]]:
+    """Runs to fit and larger ones to hide, by `order`, one pair per cut that leaves enough of both."""
+    size, splits = order.of(sample.named), []
+    for cut in dict.fromkeys(float(np.quantile(size, quantile)) for quantile in CUTS):
+        below = size <= cut * (1 + 1e-9)
         if below.sum() < SMALLEST_TRAINING or (~below).sum() < 2:
             continue
         with contextlib.suppress(InputError):  # small runs that cannot identify the law say nothing of the large ones

@@ -9,21 +9,25 @@ import numpy as np
 
 from planner.errors import InputError
 from planner.fitting.backtest_row import BacktestRow
+from planner.fitting.columns import require_columns
 from planner.fitting.constraints import Constraints
 from planner.fitting.design_checks import DESIGN_CHECKS, checkpoints, few_runs
 from planner.fitting.estimate import Estimate
 from planner.fitting.finding import Finding, Fitted, note, warning
 from planner.fitting.isoflop import judge_profiles, profiles
+from planner.fitting.order import order_of
 from planner.fitting.recipe import Recipe
 from planner.fitting.residual_checks import RESIDUAL_CHECKS, outliers, scatter
-from planner.laws import HAND_WRITTEN, LAWS
+from planner.laws import HAND_WRITTEN
 from planner.laws.centre import Array
 from planner.laws.law import Law, of_size_and_data
-from planner.runs.sample import Sample
+from planner.laws.scale import COMPUTE
+from planner.runs.sample import SIZE_AND_DATA, Sample
 
 SAME = 1.10  # counts within 10 % are one level
 ONE_RATIO = 1.15  # tokens per parameter within 15 %: rounding around one ratio
 PRIOR_SHARE = 0.8  # of the prior sd left: the runs said little
+COUNTED = ("params", "tokens", "flops")  # of which more than two levels are needed
 LEVELS = 3  # of size and of data: two cannot show a bend (coverage 0-38 % with two)
 SPREAD = 8.0  # of tokens per parameter: below it the two exponents are hard to tell apart
 FEW = 5  # held-out runs that a band needs before its coverage says anything
@@ -41,31 +45,19 @@ def require_identifiable(sample: Sample, law: type[Law]) -> None:
         )
     require_columns(sample, law)
     ratio = sample.tokens / sample.params
-    if {"params", "tokens"} <= set(law.variables) and ratio.max() / ratio.min() <= ONE_RATIO:
+    if set(law.variables).issuperset(SIZE_AND_DATA) and ratio.max() / ratio.min() <= ONE_RATIO:
         raise InputError(
             f"{sample.name}: one tokens-per-parameter ratio only ({np.median(ratio):.3g}): size and data cannot be told apart",
             "add runs at two more ratios, spread over a factor of eight",
         )
     for name, values in zip(law.variables, sample.columns(law.variables), strict=True):
-        counted, count = name in ("params", "tokens"), str(sample.count) if name == "params" else name
+        counted, count = name in COUNTED, str(sample.count) if name == "params" else name
         found, needed = (levels(values), LEVELS) if counted else (np.unique(values).size, 2)
         if found < needed:
             raise InputError(
                 f"{sample.name}: {count} has only {found} level{'s' if found > 1 else ''}; the {law.name} law needs {needed}",
                 f"add runs at another {count}",
             )
-
-
-def require_columns(sample: Sample, law: type[Law]) -> None:
-    """Refuse runs that lack a variable of the law: which ones, and which laws the columns that are there would do for."""
-    there = sample.named
-    missing = [name for name in law.variables if name not in there]
-    if missing:
-        suit = [name for name, other in LAWS.items() if set(other.variables) <= set(there)]
-        raise InputError(
-            f"{sample.name}: the {law.name} law needs {', '.join(missing)}: no such column of numbers",
-            f"name it with --column theirs={missing[0]}; laws for the columns there: {', '.join(suit)}",
-        )
 
 
 def require_moved(sample: Sample, fitted: Estimate) -> None:
@@ -86,15 +78,15 @@ def require_moved(sample: Sample, fitted: Estimate) -> None:
         )
 
 
-def require_floor_below(sample: Sample, constraints: Constraints) -> None:
+def require_floor_below(sample: Sample, constraints: Constraints, variables: Sequence[str] = SIZE_AND_DATA) -> None:
     """Refuse a floor E that is held, or bounded from below, above a loss that was reached."""
     lowest = int(np.argmin(sample.loss))
     loss = float(sample.loss[lowest])
     floor = constraints.fixed.get("E", constraints.bounds.get("E", (0.0, math.inf))[0])
     if floor >= loss:
-        where = f"{sample.params[lowest]:.4g} params on {sample.tokens[lowest]:.4g} tokens"
+        run = sample.told(lowest, variables)
         raise InputError(
-            f"{sample.name}: the floor E is at least {floor:g}, and a run of {where} has a loss of {loss:.4g}",
+            f"{sample.name}: the floor E is at least {floor:g}, and a run ({run}) has a loss of {loss:.4g}",
             "no law goes below its floor: lower E, or drop that run if its loss is wrong",
         )
 
@@ -179,6 +171,14 @@ def floor_above_data(fitted: Fitted) -> Finding | None:
     )
 
 
+def unordered(fitted: Fitted) -> Finding | None:
+    """Runs that nothing orders from small to large."""
+    if order_of(fitted.sample, fitted.recipe.law) is not None:
+        return None
+    return note("no-backtest", "nothing in the law or the runs orders them from small to large: no backtest was made",
+                "give their FLOPs in a column to see larger runs hidden and foretold")  # fmt: skip
+
+
 def prior_only(fitted: Fitted) -> Finding | None:
     """Letters of which the runs say little more than the prior did."""
     if fitted.recipe.model_error is None:
@@ -202,19 +202,19 @@ CHECKS: tuple[Callable[[Fitted], Finding | None], ...] = (
 
 # Those that hold for a law of any variables.
 GENERAL: tuple[Callable[[Fitted], Finding | None], ...] = (
-    at_bound, not_identified, not_converged, floor_above_data, few_runs, checkpoints, outliers, scatter,
+    at_bound, not_identified, not_converged, floor_above_data, few_runs, checkpoints, outliers, scatter, unordered,
 )  # fmt: skip
 
 
-def judge_backtest(rows: Sequence[BacktestRow], level: float) -> tuple[Finding, ...]:
-    """A warning when the sweep's own backtest shows its intervals to be too narrow."""
+def judge_backtest(rows: Sequence[BacktestRow], level: float, scale: str | None = COMPUTE) -> tuple[Finding, ...]:
+    """A warning when the sweep's own backtest, runs ordered by `scale`, shows its intervals to be too narrow."""
     limit = failed_from(rows, level)
     if limit is None:
         return ()
     beyond = [row for row in rows if row.kappa >= limit]
     held, hidden = sum(row.coverage * row.n for row in beyond), sum(row.n for row in beyond)
     return (
-        warning("backtest", f"from {limit:g}x the compute only {held / hidden:.0%} of {hidden} hidden runs fell inside their "
+        warning("backtest", f"from {limit:g}x the {scale} only {held / hidden:.0%} of {hidden} hidden runs fell inside their "
               f"{level:.0%} interval", "trust no extrapolation further than that; look for a cause"),
     )  # fmt: skip
 

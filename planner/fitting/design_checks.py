@@ -53,7 +53,7 @@ def window(fitted: Fitted) -> Finding | None:
 
 def checkpoints(fitted: Fitted) -> Finding | None:
     """Several rows of one run: mid-run losses of a schedule that decays are not those of a run that ends there."""
-    cluster = fitted.kept.cluster
+    cluster = fitted.kept.repeated
     if cluster is None:
         return None
     runs = np.unique(cluster).size

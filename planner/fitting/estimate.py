@@ -16,14 +16,17 @@ from planner.fitting.affine import Affine
 from planner.fitting.configurations import configurations
 from planner.fitting.constraints import Constraints
 from planner.fitting.objective import majorising_weight
+from planner.fitting.order import ordered
 from planner.fitting.posterior import SMALLEST_DF, Posterior, posteriors
 from planner.fitting.recipe import SMALLEST_WINDOW, ModelError, Recipe, Spread
 from planner.fitting.sandwich import sandwich
 from planner.fitting.solve import Solution, solve
 from planner.laws.centre import Array
 from planner.laws.link import linked
+from planner.laws.scale import log_scale
 from planner.runs.sample import Sample
 
+TRUNK_CORRELATION = 0.5  # of the noise of branches of one trunk: assumed, never measured in public (SCIENCE 5.4)
 HELD = 0.9  # share of the residuals that the noise of one new run is made to hold
 
 
@@ -32,8 +35,8 @@ class Estimate:
     """The optimum, the covariance of theta `(p, p)`, the degrees of freedom, and which runs the window kept.
 
     `noise` is the sd of ln loss of one new run about the law, `drift` the sd that the law itself is allowed per nat of
-    compute beyond the largest run, whose ln params + ln tokens is `frontier`. `window_refused` says that the
-    window would have left too few, so that it was not applied.
+    its scale beyond the largest run, whose ln is `frontier` (zero where the law's variables do not order runs).
+    `window_refused` says that the window would have left too few, so that it was not applied.
     """
 
     solution: Solution
@@ -51,17 +54,17 @@ class Estimate:
         sd = np.sqrt(np.einsum("pm,pq,qm->m", J[0], self.covariance, J[0]))
         if not self.drift:
             return f[0], sd
-        params, tokens = columns
-        return f[0], np.hypot(sd, self.drift * np.maximum(np.log(params) + np.log(tokens) - self.frontier, 0))
+        law = type(self.solution.law)
+        beyond = log_scale(law, dict(zip(law.variables, columns, strict=True))) - self.frontier
+        return f[0], np.hypot(sd, self.drift * np.maximum(beyond, 0))
 
 
-def in_window(flops: Array, window: float | None) -> NDArray[np.bool_]:
-    """Runs within a factor `window` of the largest compute; all of them when that leaves fewer than ten."""
-    everything = np.ones(flops.size, bool)
+def in_window(size: Array, window: float | None) -> NDArray[np.bool_]:
+    """Runs within a factor `window` of the largest `size`, their compute; all of them when that leaves fewer than ten."""
     if window is None:
-        return everything
-    kept = flops >= flops.max() / window
-    return kept if kept.sum() >= SMALLEST_WINDOW else everything
+        return np.ones(size.size, bool)
+    kept = size >= size.max() / window
+    return kept if kept.sum() >= SMALLEST_WINDOW else np.ones(size.size, bool)
 
 
 def estimate(sample: Sample, recipe: Recipe) -> Estimate:
@@ -89,16 +92,17 @@ class _Windowed(NamedTuple):
     runs: Sample
     kept: NDArray[np.bool_]
     refused: bool
-
-    @property
-    def frontier(self) -> float:
-        return float((np.log(self.runs.params) + np.log(self.runs.tokens)).max())
+    frontier: float
 
 
 def _windowed(sample: Sample, recipe: Recipe) -> _Windowed:
-    kept = in_window(sample.flops, recipe.window)
-    refused = recipe.window is not None and bool(kept.all() and sample.flops.min() < sample.flops.max() / recipe.window)
-    return _Windowed(sample.at(kept), kept, refused)
+    kept, refused = np.ones(sample.loss.size, bool), False
+    if recipe.window is not None:
+        size = ordered(sample, recipe.law)
+        kept = in_window(size, recipe.window)
+        refused = bool(kept.all() and size.min() < size.max() / recipe.window)
+    runs = sample.at(kept)
+    return _Windowed(runs, kept, refused, float(log_scale(recipe.law, runs.named).max()))
 
 
 def _allowing(data: _Windowed, found: Posterior, error: ModelError) -> Estimate:
@@ -148,11 +152,24 @@ def _one_run(solution: Solution, runs: Sample, error: ModelError) -> float:
 
 
 def information_of(runs: Sample) -> Array | None:
-    """What each run tells `(n_runs,)`: its weight over its noise variance, that of the median run being 1."""
-    if runs.noise is None:
-        return runs.weight
-    precision = (np.median(runs.noise) / runs.noise) ** 2
-    return precision if runs.weight is None else runs.weight * precision
+    """What each run tells `(n_runs,)`: its weight over its noise variance, that of the median run being 1.
+
+    Branches of one trunk share noise: b of them tell b / (1 + (b - 1) rho) runs' worth (Kish's design effect).
+    """
+    factors = [one for one in (runs.weight, _unshared(runs)) if one is not None]
+    if runs.noise is not None:
+        factors.append((np.median(runs.noise) / runs.noise) ** 2)
+    return np.prod(factors, axis=0) if factors else None
+
+
+def _unshared(runs: Sample) -> Array | None:
+    """1 / (1 + (b - 1) rho) for each run, b the branches of its trunk; None where no two share one."""
+    trunk = runs.trunk
+    if trunk is None:
+        return None
+    _, index, branches = np.unique(trunk, return_inverse=True, return_counts=True)
+    shared = np.where(trunk == "", 1, branches[index])
+    return np.asarray(1 / (1 + (shared - 1) * TRUNK_CORRELATION)) if (shared > 1).any() else None
 
 
 def _normal(solution: Solution, runs: Sample, affine: Affine, said: Constraints) -> Array:

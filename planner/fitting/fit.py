@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 from itertools import combinations
@@ -11,26 +10,28 @@ from itertools import combinations
 import numpy as np
 
 from planner.errors import InputError
-from planner.fitting.backtest import BEYOND, Fold, backtest_table, folds_of, reached
+from planner.fitting.automatic import for_columns
+from planner.fitting.backtest import backtest_table, folds_of
 from planner.fitting.backtest_row import BacktestRow
 from planner.fitting.checks import (
-    failed_from,
     judge,
     judge_backtest,
     require_floor_below,
     require_identifiable,
     require_moved,
 )
+from planner.fitting.columns import read_sample
 from planner.fitting.estimate import Estimate, estimate
 from planner.fitting.finding import FURTHER, Finding, Severity
-from planner.fitting.interval import Uncertainty, uncertainty_of
-from planner.fitting.panel import Rival, judge_choice, panel, with_disagreement
+from planner.fitting.interval import Points, Uncertainty, uncertainty_of
+from planner.fitting.panel import Rival, judge_choice, panel, reaching, with_disagreement
+from planner.fitting.reach import Reach, reach_of
 from planner.fitting.recipe import Recipe, default_recipe
 from planner.laws.centre import Array, Centre
-from planner.laws.law import Law
+from planner.laws.law import Law, of_size_and_data
 from planner.runs.columns import Count
 from planner.runs.read import RunTable
-from planner.runs.sample import Sample, sample_of
+from planner.runs.sample import Sample
 
 WIDEST_LEVEL = 0.99  # 500 draws have no quantile further out
 
@@ -44,30 +45,20 @@ class Outcome(Enum):
 
 
 @dataclass(frozen=True)
-class Reach:
-    """The fitted runs' largest compute (FLOPs), their range of tokens per parameter, and how far a prediction is supported.
-
-    `kappa` is the largest compute ratio backtested, `limit` the largest that is supported.
-    """
-
-    flops: float
-    tokens_per_param: tuple[float, float]
-    kappa: float
-    limit: float
-
-
-@dataclass(frozen=True)
 class Fit:
     """A law fitted to runs, with everything a prediction needs.
 
-    `level` is the nominal coverage of every interval; `objective_value` sums the objective over the fitted runs;
-    `constraints` says in words what was asked of the letters; `rivals` are other laws' records beside this one's.
+    `target` names the column that stands as loss; `count` says which parameters the runs count (None: the law speaks of
+    none, and they have none or several). `level` is the nominal coverage of every interval; `objective_value` sums the
+    objective over the fitted runs; `constraints` says in words what was asked of the letters; `rivals` are other laws'
+    records beside this one's.
     """
 
     law: Law
     group: str
-    count: Count
+    count: Count | None
     loss_unit: str
+    target: str
     theta: Array
     centre: Centre
     uncertainty: Uncertainty
@@ -85,6 +76,15 @@ class Fit:
     backtest: tuple[BacktestRow, ...]
     rivals: tuple[Rival, ...]
     data_sha256: str
+
+    @property
+    def counted(self) -> Count:
+        """Which parameters the runs count; InputError where they count none."""
+        if self.count is None:
+            raise InputError(
+                f"this fit of the {self.law.name} law counts no parameters", "fit a law of params and tokens"
+            )
+        return self.count
 
     @property
     def parameters(self) -> dict[str, float]:
@@ -132,24 +132,30 @@ def fit(
 ) -> Fit:
     """Fit `recipe` (the default one when None) to `runs` with intervals at `level`.
 
-    Other laws that suit the columns are fitted beside the default recipe and ranked by their forecasts of hidden runs;
-    with `across_laws` their disagreement widens what is said beyond the largest run.
+    Other laws that suit the columns are fitted beside the default recipe and ranked by their forecasts of hidden runs.
+    Where one with as good a record puts the best size outside its interval, a check `law-choice` warns and intervals of
+    the loss beyond the largest run are widened to reach what such laws say; with `across_laws` all their disagreement
+    widens them in any case.
+
+    Only what the law speaks of is asked of the runs. Where they have no params or no tokens, the default recipe gives way
+    to the listed law that suits their columns and foretells their larger runs best; a check `law-auto` says so.
 
     A table of runs counts the one column of parameters it has; `sample_of` chooses among several, or a group. Raises
-    InputError when the runs cannot identify the law: fewer than its parameters, one ratio, too few levels.
+    InputError when columns of the law are missing, and when the runs cannot identify it: fewer than its parameters, one
+    ratio, too few levels.
     """
-    recipe = recipe or default_recipe()
-    sample = runs if isinstance(runs, Sample) else _sample(runs, recipe)
     _require_level(level)
+    sample, recipe, ranked, chosen = _posed(runs, recipe)
     require_identifiable(sample, recipe.law)
-    require_floor_below(sample, recipe.constraints)
+    require_floor_below(sample, recipe.constraints, recipe.law.variables)
     fitted = estimate(sample, recipe)
     require_moved(sample, fitted)
     folds = folds_of(sample, recipe, level=level)
     table = backtest_table(folds)
-    findings = (*judge(sample, fitted, recipe), *judge_backtest(table, level))
+    reach = reach_of(sample, recipe.law, folds, table, level)
+    findings = (*chosen, *judge(sample, fitted, recipe), *judge_backtest(table, level, reach.order))
     known = uncertainty_of(sample, fitted, recipe, seed=seed)
-    rivals = panel(sample, recipe, fitted) if recipe.model_error is not None else ()
+    rivals = panel(sample, recipe, fitted) if recipe.model_error is not None else ranked
     if across_laws:
         known = with_disagreement(known, rivals, recipe.law.name)
     made = Fit(
@@ -157,6 +163,7 @@ def fit(
         group=sample.group,
         count=sample.count,
         loss_unit=sample.loss_unit,
+        target=sample.target,
         theta=fitted.solution.theta,
         centre=fitted.solution.centre,
         uncertainty=known,
@@ -169,7 +176,7 @@ def fit(
         n_runs=int(fitted.kept.sum()),
         n_windowed_out=int((~fitted.kept).sum()),
         dropped=sample.dropped,
-        reach=_reach(sample, folds, table, level),
+        reach=reach,
         findings=findings,
         backtest=table,
         rivals=rivals,
@@ -179,41 +186,41 @@ def fit(
 
 
 def _with_choice(made: Fit) -> Fit:
-    """With a warning when the choice of law moves the best size by more than its interval."""
-    if not made.rivals:
+    """With a warning when the choice of law moves the best size by more than its interval, and the loss widened to reach
+    what the laws of as good a record say.
+    """
+    if not made.rivals or not of_size_and_data(type(made.law)):
         return made
     flops = FURTHER * made.reach.flops
-    drawn = [type(made.law).from_theta(draw, made.centre).optimum(flops).params for draw in made.uncertainty.draws]
-    said = judge_choice(made.rivals, made.law.name, made.interval(np.array(drawn), made.law.optimum(flops).params))
-    outcome = Outcome.WARNED if said and made.outcome is Outcome.SOUND else made.outcome
-    return replace(made, findings=(*made.findings, *said), outcome=outcome)
+    law, best = type(made.law), made.law.optimum(flops)
+    drawn = [law.from_theta(draw, made.centre).optimum(flops).params for draw in made.uncertainty.draws]
+    said = judge_choice(made.rivals, made.law.name, made.interval(np.array(drawn), best.params))
+    if not said:
+        return made
+    at = Points.of(law, made.centre, {name: np.array([value]) for name, value in best._asdict().items()})
+    half = float(made.uncertainty.mean(law, made.theta, at, made.level)[1][0])
+    known = reaching(made.uncertainty, made.rivals, made.law.name, half, made.level)
+    outcome = Outcome.WARNED if made.outcome is Outcome.SOUND else made.outcome
+    return replace(made, findings=(*made.findings, *said), outcome=outcome, uncertainty=known)
 
 
 def run_backtest(
     runs: RunTable | Sample, recipe: Recipe | None = None, *, level: float = 0.9
 ) -> tuple[BacktestRow, ...]:
     """Hide the large runs of a table or sample, predict them from the small ones; rows by compute ratio."""
-    recipe = recipe or default_recipe()
-    sample = runs if isinstance(runs, Sample) else _sample(runs, recipe)
     _require_level(level)
+    sample, recipe, _, _ = _posed(runs, recipe)
     require_identifiable(sample, recipe.law)
     return backtest_table(folds_of(sample, recipe, level=level))
 
 
-def _reach(sample: Sample, folds: list[Fold], table: Sequence[BacktestRow], level: float) -> Reach:
-    """Three times the largest compute ratio backtested; no further than the backtest's own intervals held."""
-    ratio = sample.tokens / sample.params
-    kappa, stop = reached(folds), failed_from(table, level)
-    return Reach(
-        flops=float(sample.flops.max()),
-        tokens_per_param=(float(ratio.min()), float(ratio.max())),
-        kappa=kappa,
-        limit=BEYOND * kappa if stop is None else min(BEYOND * kappa, stop),
-    )
-
-
-def _sample(runs: RunTable, recipe: Recipe) -> Sample:
-    return sample_of(runs, target=recipe.law.target, also=recipe.law.variables)
+def _posed(
+    runs: RunTable | Sample, recipe: Recipe | None
+) -> tuple[Sample, Recipe, tuple[Rival, ...], tuple[Finding, ...]]:
+    """The runs and the recipe for them, and for an automatic law what it was chosen from."""
+    recipe = recipe or default_recipe()
+    sample = runs if isinstance(runs, Sample) else read_sample(runs, recipe.law, automatic=recipe.automatic)
+    return (sample, *for_columns(sample, recipe))
 
 
 def _require_level(level: float) -> None:

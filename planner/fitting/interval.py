@@ -14,22 +14,23 @@ from planner.fitting.recipe import Recipe, Spread
 from planner.fitting.solve import bootstrap
 from planner.laws.centre import Array, Centre
 from planner.laws.law import Law
+from planner.laws.scale import log_scale
 from planner.runs.sample import Sample
 
 DRAWS = 500
 
 
 class Points(NamedTuple):
-    """Where a law is asked: its inputs `(v, m)`, and ln params + ln tokens `(m,)`."""
+    """Where a law is asked: its inputs `(v, m)`, and ln of its scale `(m,)`."""
 
     x: Array
-    log_compute: Array
+    log_scale: Array
 
     @classmethod
     def of(cls, law: type[Law], centre: Centre, named: Mapping[str, Array]) -> Points:
-        """Points from raw columns `(m,)` by name; params and tokens are always among them."""
+        """Points from raw columns `(m,)` by name; the law's variables are always among them."""
         x = law.inputs(centre, *(named[name] for name in law.variables))
-        return cls(x, np.log(named["params"]) + np.log(named["tokens"]))
+        return cls(x, log_scale(law, named))
 
 
 @dataclass(frozen=True)
@@ -38,8 +39,8 @@ class Uncertainty:
 
     `covariance` `(p, p)` of theta at the optimum; `draws` `(K, p)` of theta: refits, or t draws with that covariance;
     `scale` the robust sd of ln loss between runs with `df` degrees of freedom, `noise` that of one new run (its tails
-    counted); `drift` the sd that the law itself is
-    allowed per nat of compute beyond the largest run, whose ln params + ln tokens is `frontier`.
+    counted); `drift` the sd that the law itself is allowed per nat of its scale beyond the largest run, whose ln is
+    `frontier`.
     The case bootstrap reads intervals off its draws, the other kinds off the covariance; their draws serve what is not
     linear in theta.
     """
@@ -59,7 +60,7 @@ class Uncertainty:
         if self.spread is Spread.BOOTSTRAP:
             return self.quantiles(law.gradient(self.draws, at.x)[0] - f[0], level)
         sd = np.sqrt(np.einsum("pm,pq,qm->m", J[0], self.covariance, J[0]))
-        half = t_quantile(level, self.df) * np.hypot(sd, self.drift * np.maximum(at.log_compute - self.frontier, 0))
+        half = t_quantile(level, self.df) * np.hypot(sd, self.drift * np.maximum(at.log_scale - self.frontier, 0))
         return -half, half
 
     def one_run(self, law: type[Law], theta: Array, at: Points, level: float) -> tuple[Array, Array]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 
 import numpy as np
@@ -60,7 +60,8 @@ class Recipe:
     """The settings of one fit.
 
     `window` keeps the runs within that factor of the largest run's compute (None: all runs); with a `model_error` the
-    law's prior is used, replicates are taken together and intervals allow for what the law misses.
+    law's prior is used, replicates are taken together and intervals allow for what the law misses. `automatic` says
+    that nobody asked for this very law: on runs without its columns another takes its place.
     """
 
     law: type[Law]
@@ -69,6 +70,7 @@ class Recipe:
     spread: Spread
     model_error: ModelError | None = None
     constraints: Constraints = field(default_factory=Constraints)
+    automatic: bool = False
 
     def spread_for(self, runs: int) -> Spread:
         """The kind of interval for so many runs: beyond a few thousand a bootstrap tells what the sandwich does."""
@@ -78,7 +80,7 @@ class Recipe:
 
 def default_recipe() -> Recipe:
     """The coupled law on all runs, with a prior learned from public sweeps and an allowance for the law's own error."""
-    return Recipe(Coupled, AdaptiveHuber(), None, Spread.POSTERIOR, MODEL_ERROR)
+    return Recipe(Coupled, AdaptiveHuber(), None, Spread.POSTERIOR, MODEL_ERROR, automatic=True)
 
 
 def choose_recipe(law: str | type[Law] = "auto", *, huber_delta: float | None = None) -> Recipe:
@@ -87,7 +89,7 @@ def choose_recipe(law: str | type[Law] = "auto", *, huber_delta: float | None = 
     The textbook fit uses all rows, no prior and a case bootstrap; without a delta it adapts it to the residuals.
     """
     if huber_delta is None and law in ("auto", Coupled.name, Coupled):
-        return default_recipe()
+        return replace(default_recipe(), automatic=law == "auto")
     objective = AdaptiveHuber() if huber_delta is None else Huber(huber_delta)
     chosen = find_law("coupled" if law == "auto" else law) if isinstance(law, str) else law
-    return Recipe(chosen, objective, None, Spread.BOOTSTRAP)
+    return Recipe(chosen, objective, None, Spread.BOOTSTRAP, automatic=law == "auto")

@@ -34,12 +34,7 @@ def outliers(fitted: Fitted) -> Finding | None:
 
 def _told(fitted: Fitted, run: int) -> str:
     scale = fitted.scale
-    name = fitted.kept.extra.get("run_id")
-    what = (
-        str(name[run])
-        if name is not None
-        else f"{fitted.kept.params[run]:.3g} params on {fitted.kept.tokens[run]:.3g} tokens"
-    )
+    what = fitted.kept.told(run, type(fitted.estimate.solution.law).variables)
     far = f"{what} {fitted.residual[run] / scale:+.1f} sd"
     if not of_size_and_data(type(fitted.estimate.solution.law)):
         return far

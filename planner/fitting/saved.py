@@ -13,17 +13,19 @@ from planner.encode import to_json
 from planner.errors import InputError
 from planner.fitting.backtest_row import BacktestRow
 from planner.fitting.finding import Finding, Severity
-from planner.fitting.fit import Fit, Outcome, Reach
+from planner.fitting.fit import Fit, Outcome
 from planner.fitting.interval import Uncertainty
 from planner.fitting.panel import Rival
+from planner.fitting.reach import Reach
 from planner.fitting.recipe import Spread
 from planner.laws import find_law
 from planner.laws.centre import Centre
 from planner.laws.formula import FromFormula, make_law
 from planner.laws.law import Law
+from planner.laws.scale import scale_of
 from planner.runs.columns import Count
 
-SCHEMA = 4
+SCHEMA = 5  # 4 and before took every law to speak of params and tokens
 USERS = "formula"  # what a law given by the user is called
 
 
@@ -33,8 +35,10 @@ def fit_summary(fit: Fit) -> dict[str, Any]:
         "law": fit.law.name,
         "formula": fit.law.formula,
         "group": fit.group,
+        "variables": fit.law.variables,
         "count": fit.count,
         "loss_unit": fit.loss_unit,
+        "target": fit.target,
         "parameters": fit.parameters,
         "intervals": fit.intervals,
         "level": fit.level,
@@ -51,6 +55,7 @@ def fit_summary(fit: Fit) -> dict[str, Any]:
         "dropped": fit.dropped,
         "checks": fit.findings,
         "backtest": fit.backtest,
+        "scale": fit.reach.scale,
         "laws": fit.rivals,
         "interval_method": fit.uncertainty.spread.value,
         "residual_sd": fit.uncertainty.scale,
@@ -63,7 +68,6 @@ def fit_to_record(fit: Fit) -> dict[str, Any]:
     record = {
         "schema": SCHEMA,
         **fit_summary(fit),
-        "variables": fit.law.variables,
         "theta_names": fit.law.theta_names,
         "theta": fit.theta,
         "centre": fit.centre,
@@ -117,12 +121,13 @@ def _fit(record: dict[str, Any]) -> Fit:
     if theta.shape != law.lower.shape or not ((theta >= law.lower) & (theta <= law.upper)).all():
         raise ValueError(f"theta is none of the {law.name} law")
     centre = Centre(tuple(map(float, record["centre"]["logs"])))
-    objective, reach = record["objective"], record["reach"]
+    objective = record["objective"]
     return Fit(
         law=law.from_theta(theta, centre),
         group=str(record["group"]),
-        count=Count(record["count"]),
+        count=None if record["count"] is None else Count(record["count"]),
         loss_unit=str(record["loss_unit"]),
+        target=str(record["target"]),
         theta=theta,
         centre=centre,
         uncertainty=Uncertainty(
@@ -144,12 +149,7 @@ def _fit(record: dict[str, Any]) -> Fit:
         n_runs=int(record["n_runs"]),
         n_windowed_out=int(record["n_windowed_out"]),
         dropped=dict(record["dropped"]),
-        reach=Reach(
-            flops=float(reach["flops"]),
-            tokens_per_param=(float(reach["tokens_per_param"][0]), float(reach["tokens_per_param"][1])),
-            kappa=float(reach["kappa"]),
-            limit=float(reach["limit"]),
-        ),
+        reach=_reach(record["reach"], law),
         findings=tuple(
             Finding(item["name"], Severity(item["severity"]), item["sentence"], item["remedy"])
             for item in record["checks"]
@@ -157,6 +157,21 @@ def _fit(record: dict[str, Any]) -> Fit:
         backtest=tuple(BacktestRow(**row) for row in record["backtest"]),
         rivals=tuple(Rival(**row) for row in record["laws"]),
         data_sha256=str(record["data_sha256"]),
+    )
+
+
+def _reach(record: dict[str, Any], law: type[Law]) -> Reach:
+    """The reach; ValueError where it is not that of the law's own scale."""
+    own = scale_of(law)
+    if record["scale"] != (None if own is None else own.name) or (record["largest"] is None) != (own is None):
+        raise ValueError(f"its reach is none of the {law.name} law")
+    return Reach(
+        scale=record["scale"],
+        largest=None if record["largest"] is None else float(record["largest"]),
+        ranges={str(name): (float(low), float(high)) for name, (low, high) in record["ranges"].items()},
+        order=None if record["order"] is None else str(record["order"]),
+        kappa=float(record["kappa"]),
+        limit=float(record["limit"]),
     )
 
 
@@ -186,9 +201,10 @@ def _sound(made: Fit) -> bool:
         known.drift,
         known.frontier,
         made.objective_value,
-        made.reach.flops,
         made.reach.kappa,
+        *(edge for pair in made.reach.ranges.values() for edge in pair),
     ]
+    largest = 1.0 if made.reach.largest is None else made.reach.largest
     return (
         known.draws.ndim == 2
         and known.draws.shape[1:] == (p,)
@@ -197,6 +213,7 @@ def _sound(made: Fit) -> bool:
         and bool(np.isfinite(known.draws).all() and np.isfinite(known.covariance).all())
         and all(map(math.isfinite, [*numbers, made.reach.limit, *vars(made.law).values()]))
         and known.drift >= 0
-        and min(known.scale, known.noise, known.df, made.reach.flops, made.reach.kappa, made.reach.limit) > 0
+        and 0 < largest < math.inf
+        and min(known.scale, known.noise, known.df, made.reach.kappa, made.reach.limit) > 0
         and 0 < made.level < 1
     )

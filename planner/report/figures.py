@@ -31,7 +31,7 @@ def law_figure(runs: pd.DataFrame, fit: Fit, forecast: Prediction) -> str:
     final_flops = 6 * forecast.params * forecast.tokens
     flops = np.geomspace(done["flops"].min(), 2 * final_flops, 120)
     params = np.sqrt(flops / (6 * ratio))
-    loss, low, high = predict_curve(fit, params, ratio * params)
+    loss, low, high = predict_curve(fit, {"params": params, "tokens": ratio * params})
     with styled("law"):
         figure = Figure(figsize=(8.6, 4.6), layout="constrained")
         axes = figure.subplots()

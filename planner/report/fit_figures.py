@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable
 from contextlib import suppress
 from itertools import pairwise
+from typing import Any
 
 import matplotlib
 import numpy as np
@@ -20,13 +21,25 @@ from planner.errors import InputError
 from planner.fitting.fit import Fit
 from planner.fitting.isoflop import profiles
 from planner.fitting.objective import robust_scale
+from planner.fitting.order import order_of
 from planner.fitting.residual_checks import FAR
 from planner.laws.law import of_size_and_data
 from planner.laws.link import linked, unlinked
-from planner.report.axes import HUMAN, PERCENT, RATIO_LABEL, flops_axis, group_of, loss_label, thinned_to
+from planner.report.axes import (
+    HUMAN,
+    NUMBER,
+    PERCENT,
+    RATIO_LABEL,
+    group_of,
+    loss_label,
+    scale_axis,
+    thinned_to,
+    what_of,
+)
 from planner.report.forecast_figures import backtest_figure, extrapolation_figure
 from planner.report.svg import BLUE, GREY, ORANGE, RED, SKY, styled
 from planner.runs.sample import Sample
+from planner.text import visible
 
 LABELLED = 14  # profiles named in a legend at most
 DOTS = 200  # draws of the letters in a picture
@@ -39,10 +52,10 @@ def pictures(fit: Fit, sample: Sample, kind: str) -> dict[str, bytes]:
         "isoflop": lambda: isoflop_figure(fit, sample),
         "letters": lambda: letters_figure(fit),
         "extrapolation": lambda: extrapolation_figure(fit, sample),
-        "backtest": lambda: backtest_figure(fit.backtest, fit.level),
+        "backtest": lambda: backtest_figure(fit.backtest, fit.level, fit.reach.order or ""),
     }
     if not of_size_and_data(type(fit.law)):
-        made = {name: made[name] for name in ("law", "letters", "backtest")}
+        del made["isoflop"]
     drawn = {}
     for name, draw in made.items():
         with suppress(InputError):  # a law without a best split has no path to draw
@@ -63,51 +76,61 @@ def picture(name: str, draw: Callable[[], Figure | None], kind: str) -> bytes | 
 
 
 def law_figure(fit: Fit, sample: Sample) -> Figure:
-    """Loss against compute with the law at three ratios, residuals below; far runs are ringed, those left out hollow."""
+    """Loss against compute (or what else orders the runs) with the law, residuals below; far runs ringed, those left out hollow."""
     shown, thinned = thinned_to(sample)
-    ratio = shown.tokens / shown.params
-    law = type(fit.law)
+    law, order = type(fit.law), order_of(sample, type(fit.law))
+    x = np.arange(1.0, shown.loss.size + 1) if order is None else order.shown(order.of(shown.named))
     predicted = linked(law, np.asarray(fit.law(*shown.columns(law.variables))))
     residual = linked(law, shown.loss) - predicted
-    inside = shown.flops >= _window_edge(fit, sample)
+    inside = (
+        np.ones(x.size, bool) if order is None else order.of(shown.named) >= _window_edge(fit, order.of(sample.named))
+    )
     figure = Figure(figsize=(9, 6.6), layout="constrained")
     top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1.2])
     if of_size_and_data(law):
-        _law_at_ratios(top, fit, shown.flops, ratio)
+        _law_at_ratios(top, fit, shown.flops, shown.tokens / shown.params)
+    elif order is not None and law.variables == order.columns and len(law.variables) == 1:
+        line = np.linspace(x.min(), x.max(), 100) if order.falls else np.geomspace(x.min(), x.max(), 100)
+        top.plot(line, np.asarray(fit.law(line)), color=BLUE, linewidth=1.4, label=f"{visible(law.name)} law")
     else:
         top.scatter(
-            shown.flops,
-            unlinked(law, predicted),
-            marker="_",
-            color=BLUE,
-            s=40,
-            label="law at the run's columns",
-            zorder=4,
+            x, unlinked(law, predicted), marker="_", color=BLUE, s=40, label="law at the run's columns", zorder=4
         )
     scale = max(fit.uncertainty.scale, robust_scale(residual[inside], len(fit.parameters)))
     far = inside & (np.abs(residual) > FAR * scale)
-    norm = LogNorm(ratio.min(), max(ratio.max(), 1.01 * ratio.min()))
+    look = _colours(shown)
     for axes, values in ((top, shown.loss), (bottom, residual)):
-        cloud = axes.scatter(shown.flops[inside], values[inside], c=ratio[inside], cmap=colormaps["cividis"], norm=norm,
-                             s=18, linewidths=0, zorder=3)  # fmt: skip
+        cloud = axes.scatter(x[inside], values[inside], s=18, linewidths=0, zorder=3,
+                             **{name: c[inside] if name == "c" else c for name, c in look.items()})  # fmt: skip
         hollow = {"facecolors": "none", "zorder": 3}
-        axes.scatter(shown.flops[~inside], values[~inside], s=18, edgecolors=GREY, linewidths=0.8, **hollow,
+        axes.scatter(x[~inside], values[~inside], s=18, edgecolors=GREY, linewidths=0.8, **hollow,
                      label="not fitted" if axes is top and not inside.all() else None)  # fmt: skip
-        axes.scatter(shown.flops[far], values[far], s=90, edgecolors=RED, linewidths=1.5, **hollow,
+        axes.scatter(x[far], values[far], s=90, edgecolors=RED, linewidths=1.5, **hollow,
                      label=f"beyond {FAR:g} robust sd" if axes is top and far.any() else None)  # fmt: skip
     bottom.axhline(0, color=BLUE, linewidth=1.2)
     bottom.margins(y=0.15)
-    bottom.yaxis.set_major_formatter(PERCENT)
-    bottom.set_ylabel("loss against law")
+    bottom.yaxis.set_major_formatter(PERCENT if law.link == "log" else NUMBER)
+    bottom.set_ylabel(f"{what_of(fit)} against law")
     top.set_ylabel(loss_label(fit))
-    flops_axis(bottom)
-    bar = figure.colorbar(cloud, ax=(top, bottom), pad=0.01, aspect=40, format=HUMAN)
-    bar.set_label(RATIO_LABEL)
-    bar.ax.yaxis.set_minor_formatter(NullFormatter())
-    title = f"{group_of(fit)}{fit.n_runs:,} runs lie {scale:.2%} (robust sd) from the {fit.law.name} law{thinned}"
+    scale_axis(bottom, order)
+    if "c" in look:
+        bar = figure.colorbar(cloud, ax=(top, bottom), pad=0.01, aspect=40, format=HUMAN)
+        bar.set_label(RATIO_LABEL)
+        bar.ax.yaxis.set_minor_formatter(NullFormatter())
+    away = f"{scale:.2%}" if law.link == "log" else f"{scale:.3g}"
+    title = f"{group_of(fit)}{fit.n_runs:,} runs lie {away} (robust sd) from the {visible(law.name)} law{thinned}"
     figure.suptitle(title, fontsize=12)
     figure.legend(*top.get_legend_handles_labels(), loc="outside lower center", ncols=3, fontsize=9.5)
     return figure
+
+
+def _colours(shown: Sample) -> dict[str, Any]:
+    """Runs coloured by tokens per parameter, where both are known."""
+    ratio = shown.tokens / shown.params
+    if np.isnan(ratio).any():
+        return {"color": GREY}
+    norm = LogNorm(ratio.min(), max(ratio.max(), 1.01 * ratio.min()))
+    return {"c": ratio, "cmap": colormaps["cividis"], "norm": norm}
 
 
 def _law_at_ratios(axes: Axes, fit: Fit, flops: np.ndarray, ratio: np.ndarray) -> None:
@@ -152,14 +175,16 @@ def isoflop_figure(fit: Fit, sample: Sample) -> Figure | None:
     return figure
 
 
-def letters_figure(fit: Fit) -> Figure:
-    """Draws of neighbouring letters with the ellipses that hold half and nine tenths of them."""
+def letters_figure(fit: Fit) -> Figure | None:
+    """Draws of neighbouring letters with the ellipses that hold half and nine tenths of them; None with one free letter."""
     drawn = [vars(type(fit.law).from_theta(draw, fit.centre)) for draw in fit.uncertainty.draws]
     values = {name: np.array([row[name] for row in drawn]) for name in fit.parameters}
     logged = {name: name not in ("alpha", "beta") and bool((column > 0).all()) for name, column in values.items()}
     free = [name for name, column in values.items() if np.ptp(column) > 1e-12]
     wanted = [("alpha", "beta"), ("alpha", "A"), ("beta", "B"), ("alpha", "E"), ("alpha", "k"), ("beta", "E")]
     pairs = [pair for pair in wanted if set(pair) <= set(free)][:6] or list(pairwise(free))[:1]
+    if not pairs:
+        return None
     figure = Figure(figsize=(9, 3.0 * math.ceil(len(pairs) / 3) + 0.4), layout="constrained")
     grid = np.ravel(figure.subplots(math.ceil(len(pairs) / 3), min(3, len(pairs)), squeeze=False))
     for axes, (one, other) in zip(grid, pairs, strict=False):
@@ -195,5 +220,5 @@ def _ellipse(x: np.ndarray, y: np.ndarray, share: float, log_x: bool, log_y: boo
     return np.exp(edge[0]) if log_x else edge[0], np.exp(edge[1]) if log_y else edge[1]
 
 
-def _window_edge(fit: Fit, sample: Sample) -> float:
-    return 0.0 if not fit.n_windowed_out else float(np.sort(sample.flops)[fit.n_windowed_out] * (1 - 1e-9))
+def _window_edge(fit: Fit, size: np.ndarray) -> float:
+    return 0.0 if not fit.n_windowed_out else float(np.sort(size)[fit.n_windowed_out] * (1 - 1e-9))

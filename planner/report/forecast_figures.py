@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -13,81 +14,111 @@ from planner.decisions.allocation import Allocation
 from planner.fitting.backtest_row import BacktestRow
 from planner.fitting.fit import Fit
 from planner.fitting.predict import Prediction, predict_curve
+from planner.laws.law import of_size_and_data
+from planner.laws.scale import COMPUTE, Scale, scale_of
 from planner.quantities import human
-from planner.report.axes import HUMAN, PERCENT, RATIO_LABEL, flops_axis, group_of, loss_label, thinned_to
+from planner.report.axes import HUMAN, PERCENT, RATIO_LABEL, group_of, loss_label, scale_axis, thinned_to, what_of
 from planner.report.svg import BLUE, GREY, ORANGE, RED, SKY
-from planner.runs.sample import Sample
+from planner.runs.sample import SIZE_AND_DATA, Sample
+from planner.text import visible
 
 FURTHER = 100.0  # times the largest compute, where an extrapolation ends unless a target is named
+FURTHER_ALONE, FURTHER_FALLING = 10.0, 1.5  # the same of another scale, and of a loss that falls
 
 
-def extrapolation_figure(fit: Fit, sample: Sample | None, *, target: Prediction | None = None) -> Figure:
-    """Loss along the law's best splits to 100x the largest run, with both intervals and the end of support.
+def extrapolation_figure(fit: Fit, sample: Sample | None, *, target: Prediction | None = None) -> Figure | None:
+    """The law beyond the largest run, with both intervals and the end of support, along its scale.
 
-    With a `target` the path keeps its tokens per parameter, ends beyond it and shows it.
+    A law of size and data follows its best splits to 100x the largest run. With a `target` the path grows all columns of
+    the scale alike through it (tokens per parameter stay), ends beyond it and shows it. None where there is no such path:
+    the law's variables do not order runs, or others would have to be held somewhere.
     """
+    own, largest = scale_of(type(fit.law)), fit.reach.largest
+    if own is None or largest is None:
+        return None
     shown, thinned = (None, "") if sample is None else thinned_to(sample)
-    last = FURTHER * fit.reach.flops if target is None else 1.5 * 6 * target.params * target.tokens
-    first = fit.reach.flops / 1e3 if shown is None else float(shown.flops.min())
-    path = np.geomspace(min(first, last / 10), last, 90)
-    params, tokens = _best(fit, path) if target is None else _along(path, target.tokens / target.params)
+    there = None if shown is None else own.of(shown.named)
+    last = _further(own) * largest if target is None else 1.5 * float(own.of(target.at))
+    first = largest / _further(own) ** 1.5 if there is None else float(there.min())
+    path = np.geomspace(min(first, last / 10 if not own.falls else first), last, 90)
+    along = _along(fit, own, path, target)
+    if along is None:
+        return None
     figure = Figure(figsize=(9, 5), layout="constrained")
     axes = figure.subplots()
-    along = "best size and tokens" if target is None else f"at {target.tokens / target.params:.3g} {RATIO_LABEL}"
-    told = _bands(axes, fit, path, params, tokens, along)
-    if shown is not None:
-        axes.scatter(shown.flops, shown.loss, s=12, color=GREY, alpha=0.7, linewidths=0, label="runs", zorder=3)
-    axes.axvline(fit.reach.flops, color=GREY, linestyle=":", linewidth=1.2, label="largest run fitted")
-    end = fit.reach.limit * fit.reach.flops
+    told = _bands(axes, fit, own, path, *along)
+    if shown is not None and there is not None:
+        axes.scatter(own.shown(there), shown.loss, s=12, color=GREY, alpha=0.7, linewidths=0, label="runs", zorder=3)
+    axes.axvline(float(own.shown(largest)), color=GREY, linestyle=":", linewidth=1.2, label="largest run fitted")
+    end = fit.reach.limit * largest
     if end < last:
         axes.axvspan(
-            end, last, color=ORANGE, alpha=0.12, linewidth=0, hatch="//", label="not supported by the backtest"
-        )
+            float(own.shown(end)), float(own.shown(last)), color=ORANGE, alpha=0.12, linewidth=0, hatch="//",
+            label="not supported by the backtest",
+        )  # fmt: skip
     if target is not None:
-        told = _target(axes, target)
-    axes.set_xlim(path[0] / 1.3, last)
-    flops_axis(axes)
+        told = _target(axes, own, target)
+    scale_axis(axes, own)
+    axes.set_xlim(float(own.shown(path[0] / (1.02 if own.falls else 1.3))), float(own.shown(last)))
     axes.set_ylabel(loss_label(fit))
     figure.suptitle(f"{group_of(fit)}{told}{thinned}", fontsize=12)
     figure.legend(loc="outside lower center", ncols=3, fontsize=9.5)
     return figure
 
 
-def _bands(axes: Axes, fit: Fit, path: np.ndarray, params: np.ndarray, tokens: np.ndarray, along: str) -> str:
+def _further(own: Scale) -> float:
+    return FURTHER_FALLING if own.falls else FURTHER if own.is_compute else FURTHER_ALONE
+
+
+def _along(
+    fit: Fit, own: Scale, path: np.ndarray, target: Prediction | None
+) -> tuple[dict[str, np.ndarray], str] | None:
+    """The law's variables along a path of its scale, and what stays the same on it."""
+    law = type(fit.law)
+    if target is not None:
+        at = own.moved(target.at, path / float(own.of(target.at)))
+        if of_size_and_data(law):
+            return at, f"at {target.tokens / target.params:.3g} {RATIO_LABEL}"
+        held = [f"{name} {value:.3g}" for name, value in target.at.items() if name not in own.columns]
+        return at, f"at {', '.join(held)}" if held else ""
+    if of_size_and_data(law):
+        params, tokens = np.array([fit.law.optimum(float(level)) for level in path]).T
+        return {"params": params, "tokens": tokens}, "best size and tokens"
+    return (
+        ({law.variables[0]: own.shown(path)}, "") if law.variables == own.columns and len(law.variables) == 1 else None
+    )
+
+
+def _bands(axes: Axes, fit: Fit, own: Scale, path: np.ndarray, at: dict[str, np.ndarray], along: str) -> str:
     """The law and both intervals along a path; what it says at its end."""
-    loss, low, high = predict_curve(fit, params, tokens)
-    _, run_low, run_high = predict_curve(fit, params, tokens, one_run=True)
+    x = own.shown(path)
+    loss, low, high = predict_curve(fit, at)
+    _, run_low, run_high = predict_curve(fit, at, one_run=True)
     level = f"{fit.level:.0%} interval"
-    axes.fill_between(path, run_low, run_high, color=SKY, alpha=0.25, linewidth=0, label=f"{level} of one new run")
-    axes.fill_between(path, low, high, color=SKY, alpha=0.6, linewidth=0, label=f"{level} of the mean")
-    axes.plot(path, loss, color=BLUE, label=f"{fit.law.name} law, {along}")
+    axes.fill_between(x, run_low, run_high, color=SKY, alpha=0.25, linewidth=0, label=f"{level} of one new run")
+    axes.fill_between(x, low, high, color=SKY, alpha=0.6, linewidth=0, label=f"{level} of the mean")
+    axes.plot(x, loss, color=BLUE, label=f"{visible(fit.law.name)} law{f', {visible(along)}' if along else ''}")
     ahead = f"{loss[-1]:.3f} ({run_low[-1]:.3f} to {run_high[-1]:.3f})"
-    return f"At {path[-1]:.2g} FLOPs, {path[-1] / fit.reach.flops:.3g}x the largest run, the loss is {ahead}"
+    far = "" if own.falls else f", {path[-1] / (fit.reach.largest or math.nan):.3g}x the largest run"
+    return f"At {visible(own.told(float(path[-1])))}{far}, the {what_of(fit)} is {ahead}"
 
 
-def _target(axes: Axes, target: Prediction) -> str:
+def _target(axes: Axes, own: Scale, target: Prediction) -> str:
     """The run that is foretold, and what is said of it."""
     low, high = target.interval_run
-    axes.errorbar([6 * target.params * target.tokens], [target.loss], yerr=[[target.loss - low], [high - target.loss]],
+    axes.errorbar([float(own.shown(own.of(target.at)))], [target.loss], yerr=[[target.loss - low], [high - target.loss]],
                   fmt="*", color=RED, markersize=14, capsize=5)  # fmt: skip
     said = "" if target.supported else ", not supported"
-    return f"{human(target.params)} params on {human(target.tokens)} tokens: {target.loss:.3f} ({low:.3f} to {high:.3f}){said}"
-
-
-def _best(fit: Fit, path: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    params, tokens = np.array([fit.law.optimum(float(level)) for level in path]).T
-    return params, tokens
-
-
-def _along(path: np.ndarray, ratio: float) -> tuple[np.ndarray, np.ndarray]:
-    params = np.sqrt(path / (6 * ratio))
-    return params, ratio * params
+    where = ", ".join(f"{visible(name)} {human(value)}" for name, value in target.at.items())
+    if own.columns == SIZE_AND_DATA:
+        where = f"{human(target.params)} params on {human(target.tokens)} tokens"
+    return f"{where}: {target.loss:.3f} ({low:.3f} to {high:.3f}){said}"
 
 
 def allocation_figure(fit: Fit, found: Allocation) -> Figure:
     """Predicted loss against size at one budget, with the interval of the mean and that of the best size."""
     params = found.params * np.geomspace(1 / 8, 8, 120)
-    loss, low, high = predict_curve(fit, params, found.flops / 6 / params)
+    loss, low, high = predict_curve(fit, {"params": params, "tokens": found.flops / 6 / params})
     figure = Figure(figsize=(9, 4.8), layout="constrained")
     axes = figure.subplots()
     axes.fill_between(
@@ -117,8 +148,8 @@ def allocation_figure(fit: Fit, found: Allocation) -> Figure:
     return figure
 
 
-def backtest_figure(rows: Sequence[BacktestRow], level: float) -> Figure | None:
-    """Errors of hidden runs by compute ratio, and how often their intervals held; None when nothing could be hidden."""
+def backtest_figure(rows: Sequence[BacktestRow], level: float, scale: str = COMPUTE) -> Figure | None:
+    """Errors of hidden runs by ratio of compute or of another scale, and how often intervals held; None without hidden runs."""
     if not rows:
         return None
     at = np.arange(len(rows))
@@ -144,7 +175,7 @@ def backtest_figure(rows: Sequence[BacktestRow], level: float) -> Figure | None:
     for axes in (left, right):
         axes.set_xticks(at, labels, fontsize=9.5)
         axes.yaxis.set_major_formatter(PERCENT)
-        axes.set_xlabel("compute over the largest seen, from")
+        axes.set_xlabel(f"{visible(scale)} over the largest seen, from")
     figure.legend(loc="outside lower center", ncols=4, fontsize=9.5)
     hidden = sum(row.n for row in rows)
     held = sum(row.coverage * row.n for row in rows) / hidden

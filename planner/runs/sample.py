@@ -12,31 +12,35 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from planner.errors import InputError
-from planner.runs.columns import BASELINE, DEFAULT_LOSS_UNIT, Count, Status
+from planner.runs.columns import DEFAULT_LOSS_UNIT, Count
 from planner.runs.read import RunTable
-from planner.runs.where import TRUE
+from planner.runs.rows import above_zero, columns_of, finished_rows, numbers, require_positive, require_unmixed
 from planner.text import short
 
 Array = NDArray[np.float64]
 
 # Columns that checks look at, where a table has them, beside every column of numbers.
-EXTRA = ("run_id", "seed", "study", "schedule", "optimizer", "precision", "line")
+EXTRA = ("run_id", "trunk_id", "seed", "study", "schedule", "optimizer", "precision", "line")
 TAKEN = ("tokens", "is_final", "status", "variant", "group")
+SIZE_AND_DATA = ("params", "tokens")
+POSITIVE = frozenset({*map(str, Count), "tokens", "flops", "loss"})
 
 
 @dataclass(frozen=True)
 class Sample:
     """Runs that one law may describe; arrays `(n_runs,)` of raw counts and losses.
 
-    `count` says which parameters `params` counts, `dropped` how many rows were left out and why, `notes` what a reader
-    should know about the rows that stayed, `source` where they were read. `weight` multiplies a run's part of what is
-    minimised, `noise` is its sd of ln loss (None: the same for all), `extra` holds other columns by name.
+    `params` and `tokens` are NaN throughout where a row lacks them: then no law that speaks of them can be fitted.
+    `count` says which parameters `params` counts (None: it counts none), `dropped` how many rows were left out and why,
+    `notes` what a reader should know about the rows that stayed, `source` where they were read. `weight` multiplies a
+    run's part of what is minimised, `noise` is its sd of ln loss (None: the same for all), `extra` holds other columns
+    by name, `target` names the column that stands as loss.
     """
 
     params: Array
     tokens: Array
     loss: Array
-    count: Count
+    count: Count | None
     group: str
     loss_unit: str
     dropped: dict[str, int]
@@ -45,12 +49,32 @@ class Sample:
     weight: Array | None = None
     noise: Array | None = None
     extra: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    target: str = "loss"
 
     @property
     def cluster(self) -> NDArray[Any] | None:
-        """Labels `(n_runs,)` of rows that are not independent: those of one run; None when every row is its own run."""
+        """Labels `(n_runs,)` of rows that are not independent: those of one run or trunk; None when every row stands alone."""
+        runs, trunk = self.repeated, self.trunk
+        if trunk is None or runs is not None:
+            return runs
+        alone = np.array([f"row {row}" for row in range(trunk.size)])
+        return np.where(trunk == "", alone, trunk)
+
+    @property
+    def repeated(self) -> NDArray[Any] | None:
+        """The run `(n_runs,)` that each row is of, where some run has several rows; None otherwise."""
         labels = self.extra.get("run_id")
         return None if labels is None or np.unique(labels).size == labels.size else labels
+
+    @property
+    def trunk(self) -> NDArray[Any] | None:
+        """The trunk `(n_runs,)` that each run branches off, empty for none; None where no two runs share one."""
+        labels = self.extra.get("trunk_id")
+        if labels is None:
+            return None
+        text = np.array(["" if label is None or label != label else str(label) for label in labels])
+        named = text[text != ""]
+        return text if np.unique(named).size < named.size else None
 
     @property
     def flops(self) -> Array:
@@ -60,14 +84,10 @@ class Sample:
     @property
     def named(self) -> dict[str, Array]:
         """Every column of numbers by name, `(n_runs,)`: counts, FLOPs (as logged, else 6 x params x tokens), other columns."""
+        counts = {"flops": self.flops, "params": self.params, str(self.count): self.params, "tokens": self.tokens}
+        known = {name: column for name, column in counts.items() if not np.isnan(column).any()}
         others = {name: column for name, column in self.extra.items() if np.issubdtype(column.dtype, np.number)}
-        return {
-            "flops": self.flops,
-            **others,
-            "params": self.params,
-            str(self.count): self.params,
-            "tokens": self.tokens,
-        }
+        return known | others | {name: known[name] for name in known if name != "flops"}
 
     def columns(self, names: Sequence[str]) -> list[Array]:
         """One array `(n_runs,)` per name; InputError for a column that is not there, or holds what is no number."""
@@ -87,8 +107,12 @@ class Sample:
 
     @property
     def sha256(self) -> str:
-        """A hash of the numbers, for a forecast's record."""
-        return hashlib.sha256(np.stack([self.params, self.tokens, self.loss]).tobytes()).hexdigest()
+        """A hash of the numbers, for a forecast's record: losses and every column that a law could speak of."""
+        digest = hashlib.sha256(self.loss.tobytes())
+        for name, column in sorted(self.named.items()):
+            if name != "line":
+                digest.update(name.encode() + np.asarray(column, float).tobytes())
+        return digest.hexdigest()
 
     def at(self, keep: NDArray[np.bool_]) -> Sample:
         """The runs where `keep` holds."""
@@ -104,29 +128,38 @@ class Sample:
         """What messages call these runs: the file, and the group when there are several."""
         return f"{self.source}: group {self.group!r}" if self.group else self.source
 
+    def told(self, run: int, names: Sequence[str] = SIZE_AND_DATA) -> str:
+        """One run in words: its name, or its values of the columns `names`."""
+        label = self.extra.get("run_id")
+        if label is not None:
+            return str(label[run])
+        if tuple(names) == SIZE_AND_DATA:
+            return f"{self.params[run]:.4g} params on {self.tokens[run]:.4g} tokens"
+        return ", ".join(f"{name} {column[run]:.4g}" for name, column in zip(names, self.columns(names), strict=True))
+
 
 def groups_of(table: RunTable) -> list[str]:
     """The distinct values of `group`, in order of appearance; one unnamed group when the column is absent."""
     return list(dict.fromkeys(table.frame["group"].astype(str))) if "group" in table.frame else [""]
 
 
-def choose_count(table: RunTable, wanted: Count | None) -> Count:
-    """The parameter column to fit: the wanted one, or the only one there is."""
+def choose_count(table: RunTable, wanted: Count | None, *, needed: bool = True) -> Count | None:
+    """The parameter column to fit: the wanted one, or the only one there is; None where none is `needed`."""
     there = [count for count in Count if count in table.frame]
     if wanted is not None:
         if wanted not in there:
             listed = ", ".join(there) or "none"
             raise InputError(f"{table.source}: no column {str(wanted)!r}", f"parameter columns there: {listed}")
         return wanted
-    if not there:
+    if needed and not there:
         raise InputError(
-            f"{table.source}: no column of parameters", f"name it: --column theirs=params; {_columns(table)}"
+            f"{table.source}: no column of parameters", f"name it: --column theirs=params; {columns_of(table)}"
         )
-    if len(there) > 1:
+    if needed and len(there) > 1:
         raise InputError(
             f"{table.source}: several columns of parameters: {', '.join(there)}", f"choose one: --count {there[0]}"
         )
-    return there[0]
+    return there[0] if len(there) == 1 else None
 
 
 def sample_of(
@@ -137,66 +170,86 @@ def sample_of(
     weight: str | None = None,
     noise: str | None = None,
     target: str = "loss",
-    also: Sequence[str] = (),
+    variables: Sequence[str] = SIZE_AND_DATA,
 ) -> Sample:
     """The finished baseline runs of one group as arrays; `weight` and `noise` name columns, `target` what stands as loss.
 
-    `also` names columns that must be numbers where they are there: what a law speaks of beside params and tokens.
+    `variables` are the columns that the law speaks of: those must be there, and numbers, in every row; nothing else is
+    demanded. FLOPs that are not logged are 6 x params x tokens.
 
     Rows of another status, checkpoints that are not final and variants are dropped and counted. Raises InputError for
-    a missing column, mixed losses, a loss, params or tokens that is missing, zero or negative, and for a weight that is
-    negative or a noise that is not above zero.
+    a missing column, mixed losses, a loss or count that is missing, zero or negative, other variables that are no
+    numbers, and for a weight that is negative or a noise that is not above zero.
     """
-    chosen = choose_count(table, count)
-    for name in ("tokens", target):
-        if name not in table.frame:
+    needed = _needed(table, variables)
+    chosen = choose_count(table, count, needed="params" in needed)
+    for name in (*needed, target):
+        if name != "params" and name not in table.frame:
             raise InputError(
-                f"{table.source}: no column {name!r}", f"name it: --column theirs={name}; {_columns(table)}"
+                f"{table.source}: no column {name!r}", f"name it: --column theirs={name}; {columns_of(table)}"
             )
-    frame = table.frame
-    if group is not None:
-        if group not in groups_of(table) or "group" not in frame:
-            there = ", ".join(filter(None, groups_of(table))) or "there is no column 'group'"
-            raise InputError(f"{table.source}: no group {group!r}", f"groups: {short(there, 200)}")
-        frame = frame[frame["group"].astype(str) == group]
-    frame, dropped = finished_rows(table, frame, variants=False)
+    frame, dropped = finished_rows(table, _rows_of(table, group), variants=False)
     require_unmixed(table, frame)
-    for name in (str(chosen), "tokens", *(["loss"] if target == "loss" else [])):
-        require_positive(table, frame, name)
+    spoken = {name: _spoken(table, frame, str(chosen) if name == "params" else name) for name in needed}
+    params, tokens = (_whole(frame, name) for name in (chosen, "tokens"))
     unit = str(frame["loss_unit"].iloc[0]) if "loss_unit" in frame else DEFAULT_LOSS_UNIT
     unit = unit if target == "loss" else target
     return Sample(
-        params=frame[chosen].to_numpy(float),
-        tokens=frame["tokens"].to_numpy(float),
-        loss=frame["loss"].to_numpy(float) if target == "loss" else _column(table, frame, target, zero=False),
-        count=chosen,
+        params=params,
+        tokens=tokens,
+        loss=_spoken(table, frame, "loss") if target == "loss" else above_zero(table, frame, target),
+        count=None if np.isnan(params).all() else chosen,
         group=group or "",
         loss_unit=unit,
         dropped=dropped,
         notes=_notes(frame, unit) if target == "loss" else (),
         source=table.source,
-        weight=None if weight is None else _column(table, frame, weight, zero=True),
-        noise=None if noise is None else _column(table, frame, noise, zero=False),
+        weight=None if weight is None else above_zero(table, frame, weight, zero=True),
+        noise=None if noise is None else above_zero(table, frame, noise),
         extra={
             name: _plain(frame, name)
             for name in map(str, frame)
             if name not in (*TAKEN, target) and _wanted(frame, name)
         }
-        | {name: _numbers(table, frame, name) for name in also if name in frame and name not in (*TAKEN, target)},
+        | {name: column for name, column in spoken.items() if name not in (*TAKEN, "params", target)},
+        target=target,
     )
 
 
-def _numbers(table: RunTable, frame: pd.DataFrame, name: str) -> Array:
-    """A column that a law speaks of; text in it is an error with its line."""
-    values = pd.to_numeric(frame[name], errors="coerce").to_numpy(float)
-    bad = ~np.isfinite(values)
-    if bad.any():
-        row = frame[bad].iloc[0]
-        raise InputError(
-            f"{table.source}: line {int(row['line'])}: {name} = {str(row[name])!r} is not a number",
-            f"mend it, or leave it out: --where {name}!={row[name]}",
-        )
-    return values
+def _needed(table: RunTable, variables: Sequence[str]) -> list[str]:
+    """The columns without which there is nothing to fit: those spoken of, and what FLOPs are computed from."""
+    if "flops" not in variables or "flops" in table.frame:
+        return list(variables)
+    return list(dict.fromkeys([*(name for name in variables if name != "flops"), *SIZE_AND_DATA]))
+
+
+def _rows_of(table: RunTable, group: str | None) -> pd.DataFrame:
+    frame = table.frame
+    if group is None:
+        return frame
+    if group not in groups_of(table) or "group" not in frame:
+        there = ", ".join(filter(None, groups_of(table))) or "there is no column 'group'"
+        raise InputError(f"{table.source}: no group {group!r}", f"groups: {short(there, 200)}")
+    return frame[frame["group"].astype(str) == group]
+
+
+def _spoken(table: RunTable, frame: pd.DataFrame, name: str) -> Array:
+    """A column that the law speaks of: counts and losses above zero, others any number."""
+    if name not in POSITIVE:
+        return numbers(table, frame, name)
+    if not pd.api.types.is_numeric_dtype(frame[name]):
+        numbers(table, frame, name)  # refuses text with its line
+    require_positive(table, frame, name)
+    return frame[name].to_numpy(float)
+
+
+def _whole(frame: pd.DataFrame, name: str | None) -> Array:
+    """A count where every row has one, else NaN throughout: a law that does not speak of it does without."""
+    if name is not None and name in frame:
+        values = frame[name].to_numpy(float)
+        if (np.isfinite(values) & (values > 0)).all():
+            return values
+    return np.full(len(frame), np.nan)
 
 
 def _wanted(frame: pd.DataFrame, name: str) -> bool:
@@ -209,73 +262,6 @@ def _plain(frame: pd.DataFrame, name: str) -> NDArray[Any]:
     if name == "run_id":
         return np.where(column.isna(), "line " + frame["line"].astype(str), column.astype(str)).astype(str)
     return column.to_numpy() if pd.api.types.is_numeric_dtype(column) else column.fillna("").astype(str).to_numpy(str)
-
-
-def _column(table: RunTable, frame: pd.DataFrame, name: str, *, zero: bool) -> Array:
-    """A column of weights or noise, checked."""
-    if name not in frame:
-        raise InputError(f"{table.source}: no column {name!r}", _columns(table))
-    values = pd.to_numeric(frame[name], errors="coerce").to_numpy(float)
-    bad = ~(np.isfinite(values) & ((values >= 0) if zero else (values > 0)))
-    if bad.any():
-        row = frame[bad].iloc[0]
-        need = "zero or more" if zero else "above zero"
-        raise InputError(
-            f"{table.source}: line {int(row['line'])}: {name} = {row[name]} is not {need}", "mend that line"
-        )
-    return values
-
-
-def _columns(table: RunTable) -> str:
-    return short(f"columns: {', '.join(str(name) for name in table.frame if name != 'line')}", 200)
-
-
-def finished_rows(table: RunTable, frame: pd.DataFrame, *, variants: bool) -> tuple[pd.DataFrame, dict[str, int]]:
-    """Completed, final rows (without `variants`: baseline rows only), and how many were dropped by reason."""
-    dropped: dict[str, int] = {}
-
-    def drop(keep: pd.Series, reasons: pd.Series) -> None:
-        nonlocal frame
-        for reason, number in reasons[~keep].value_counts().sort_index().items():
-            dropped[str(reason)] = int(number)
-        frame = frame[keep]
-
-    if "status" in frame:
-        status = frame["status"].astype(str).str.lower()
-        drop(status.isin((Status.COMPLETED, "", "finished")), "status " + status)
-    if "is_final" in frame:
-        final = frame["is_final"].astype(str).str.strip().str.lower().isin(TRUE)
-        drop(final, pd.Series("not final", index=frame.index))
-    if not variants and "variant" in frame and (frame["variant"] == BASELINE).any():
-        drop(frame["variant"] == BASELINE, pd.Series("variant", index=frame.index))
-    if frame.empty:
-        told = ", ".join(f"{number} {reason}" for reason, number in dropped.items())
-        raise InputError(
-            f"{table.source}: no finished run is left; dropped: {told}", "a fit needs runs that are completed and final"
-        )
-    return frame, dropped
-
-
-def require_unmixed(table: RunTable, frame: pd.DataFrame) -> None:
-    """Refuse rows whose losses or FLOPs were measured in different ways."""
-    for name in ("loss_name", "loss_unit", "flops_rule"):
-        if name in frame and frame[name].nunique() > 1:
-            listed = ", ".join(map(repr, sorted(frame[name].astype(str).unique())[:4]))
-            raise InputError(f"{table.source}: runs differ in {name}: {listed}", f"pick one: --where {name}=...")
-
-
-def require_positive(table: RunTable, frame: pd.DataFrame, name: str) -> None:
-    """Refuse a number that is missing, zero, negative or infinite, with its line."""
-    values = frame[name].to_numpy(float)
-    bad = ~(np.isfinite(values) & (values > 0))
-    if bad.any():
-        row = frame[bad].iloc[0]
-        theirs = next((theirs for theirs, ours in table.mapped.items() if ours == name), name)
-        shown = "missing or NaN" if np.isnan(row[name]) else f"{row[name]:g}, which is not above zero and finite"
-        raise InputError(
-            f"{table.source}: line {int(row['line'])}: column {theirs!r} is {shown}",
-            f"mend it, mark the run's status as failed, or leave it out: --where {name}>0",
-        )
 
 
 def _notes(frame: pd.DataFrame, unit: str) -> tuple[str, ...]:

@@ -101,7 +101,7 @@ def completed(cell: Cell, setting: Setting) -> dict[str, object]:
         **_counts(cell.size, tokens, tokens - resumed),
         "tokens_unique": min(tokens, unique) if unique else tokens,
         "resumed_tokens": resumed,
-        "steps": steps - resumed // batch,
+        "steps": steps,
         "batch_tokens": batch,
         "lr_peak": float(f"{prescribed.lr_peak:.6g}"),
         "warmup_tokens": min(prescribed.warmup_steps, all_steps // 10 + 1) * batch,

@@ -51,7 +51,10 @@ BAD_TABLES = {
     "fewer runs than parameters": (runs().iloc[[0, 8, 16, 24]], ("4 runs are fewer than the 6 parameters",)),
     "one ratio": (runs().assign(tokens=lambda f: 20 * f["params"]), ("one tokens-per-parameter ratio only",)),
     "no loss": (runs().drop(columns="loss"), ("no column 'loss'",)),
-    "no params": (runs().drop(columns="params"), ("no column of parameters",)),
+    "no count at all": (
+        runs()[["loss"]].assign(note="x"),
+        ("the coupled law needs params, tokens", "no listed law suits"),
+    ),
     "two counts": (runs(params_total=1e9), ("several columns of parameters: params, params_total",)),
 }
 

@@ -1,12 +1,15 @@
 """Many fits at once are the fits one by one."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from truths import TRUTHS, noisy
 
 from planner.fitting.constraints import Constraints
-from planner.fitting.estimate import estimate, estimates
+from planner.fitting.estimate import estimate, estimates, information_of
 from planner.fitting.recipe import Recipe, choose_recipe, default_recipe
+from planner.laws import Chinchilla
 from planner.runs.columns import Count
 from planner.runs.sample import Sample
 
@@ -42,3 +45,34 @@ def test_a_batch_of_fits_is_the_fits_one_by_one(recipe):
         assert together.df == pytest.approx(alone.df, abs=1e-4)
         assert together.frontier == alone.frontier
         assert np.array_equal(together.kept, alone.kept)
+
+
+def branched(seed: int, trunks: int = 12, rho: float = 0.5) -> Sample:
+    """Four branches a trunk, their noise correlated by rho."""
+    rng = np.random.default_rng(seed)
+    params = np.repeat(np.geomspace(1e8, 3e9, trunks), 4)
+    tokens = params * np.tile([20.0, 60.0, 180.0, 500.0], trunks)
+    shared, own = np.repeat(rng.normal(size=trunks), 4), rng.normal(size=4 * trunks)
+    law = Chinchilla(**Chinchilla.published[1].values)
+    loss = law(params, tokens) * np.exp(0.004 * (np.sqrt(rho) * shared + np.sqrt(1 - rho) * own))
+    labels = np.repeat([f"trunk {number}" for number in range(trunks)], 4)
+    return Sample(params, tokens, loss, Count.PARAMS, "", "nats_per_token", {}, (), extra={"trunk_id": labels})
+
+
+def test_branches_of_one_trunk_tell_less_than_as_many_runs_of_their_own():
+    sample = branched(0)
+    told = information_of(sample)
+    np.testing.assert_allclose(told, 1 / (1 + 3 * 0.5))
+    alone = replace(sample, extra={})
+    assert information_of(alone) is None
+    recipe = default_recipe()
+    at = (np.array([7e10]), np.array([1.4e12]))
+    assert estimate(sample, recipe).predict(*at)[1] > 1.15 * estimate(alone, recipe).predict(*at)[1]
+
+
+def test_trunks_are_the_clusters_that_a_textbook_fit_resamples_and_no_checkpoints():
+    sample = branched(1)
+    assert sample.repeated is None
+    assert np.unique(sample.cluster).size == 12
+    lone = replace(sample, extra={"trunk_id": np.array(["", *[f"t{i}" for i in range(47)]])})
+    assert lone.cluster is None

@@ -28,7 +28,7 @@ def coupled_runs(sd=0.002, seed=0) -> Sample:
 
 
 def test_the_default_recipe_is_auto_and_coupled_without_a_delta():
-    assert choose_recipe("auto") == choose_recipe("coupled") == default_recipe()
+    assert choose_recipe("auto") == replace(choose_recipe("coupled"), automatic=True) == default_recipe()
     assert default_recipe().model_error is not None
     assert default_recipe().window is None
 

@@ -15,6 +15,7 @@ from planner.fitting.panel import Rival, disagreement, judge_choice, panel
 from planner.fitting.predict import predict
 from planner.fitting.recipe import Recipe, Spread, choose_recipe, default_recipe
 from planner.laws import Chinchilla
+from planner.laws.scale import scale_of
 from planner.runs.columns import Count
 from planner.runs.sample import Sample
 
@@ -35,7 +36,7 @@ def test_laws_are_ranked_by_errors_on_hidden_runs_not_by_residuals(made):
     recipe = Recipe(Chinchilla, AdaptiveHuber(), None, Spread.NORMAL)
     by_hand = np.concatenate([
         np.abs(estimate(seen, recipe).predict(hidden.params, hidden.tokens)[0] - np.log(hidden.loss))
-        for seen, hidden in splits(sample(), Chinchilla)
+        for seen, hidden in splits(sample(), Chinchilla, scale_of(Chinchilla))
     ])  # fmt: skip
     own = next(rival for rival in made.rivals if rival.law == "chinchilla")
     assert (own.error, own.hidden) == (pytest.approx(by_hand.mean()), by_hand.size)
@@ -66,7 +67,7 @@ def test_disagreement_is_the_records_weighted_spread_per_nat():
     assert disagreement((own,), "coupled") == 0
 
 
-def test_disagreement_widens_forecasts_only_when_asked_and_only_beyond_the_runs(made):
+def test_across_laws_all_disagreement_widens_forecasts_only_beyond_the_runs(made):
     across = fit(sample(), across_laws=True)
     assert across.uncertainty.drift == pytest.approx(
         math.hypot(made.uncertainty.drift, disagreement(made.rivals, "coupled"))

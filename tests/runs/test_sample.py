@@ -171,3 +171,21 @@ def test_a_loss_that_is_unusual_for_its_unit_is_noted(table, loss):
 def test_pooled_studies_are_noted(table):
     (note,) = sample_of(table("params,tokens,loss,study\n1,1,2.5,scaling\n1,1,2.5,ideas\n")).notes
     assert "ideas, scaling" in note
+
+
+def test_only_what_the_law_speaks_of_is_demanded(table):
+    found = table("params,params_total,flops,loss\n,1e9,1e20,2.5\n2e9,2e9,1e21,2.25\n")
+    sample = sample_of(found, variables=("flops",))
+    np.testing.assert_array_equal(sample.columns(["flops"])[0], [1e20, 1e21])
+    assert sample.count is None
+    assert np.isnan(sample.params).all()
+    assert "tokens" not in sample.named
+    with pytest.raises(InputError, match="several columns of parameters"):
+        sample_of(found, variables=("params",))
+    with pytest.raises(InputError, match="no column 'tokens'"):
+        sample_of(found, variables=("tokens",))
+
+
+def test_the_hash_covers_every_column_a_law_may_speak_of(table):
+    one, other = (sample_of(table(f"flops,loss\n{flops},2.5\n"), variables=("flops",)) for flops in ("1e20", "2e20"))
+    assert one.sha256 != other.sha256

@@ -87,6 +87,19 @@ def _divides(root: Expression, power: Expression) -> bool:
     return any(isinstance(part, Binary) and part.op == "/" and part.right == power for part in parts(root))
 
 
+def raised_variables(root: Expression, letters: Collection[str]) -> tuple[str, ...]:
+    """Variables in what is raised to a power that has letters in it, as x in A/x^alpha, in order of appearance."""
+    known = frozenset(letters)
+    found = [
+        name
+        for part in parts(root)
+        if isinstance(part, Binary) and part.op == "^" and _of(part.right, known)
+        for name in names(part.left)
+        if name not in known
+    ]
+    return tuple(dict.fromkeys(found))
+
+
 def _products(expression: Expression, letters: frozenset[str]) -> _Pairs:
     """Pairs of letters (one letter: with itself) whose second derivative does not vanish."""
     if isinstance(expression, Name | Number):
