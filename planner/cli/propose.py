@@ -124,9 +124,12 @@ def _say_expected(plan: Plan) -> None:
         return
     curve = spend_to_confidence(plan)
     say(
-        f"optimal design: variance within {plan.design.gap:.2%} of the best possible; with a tenth of its hours "
-        f"({human(float(curve.gpu_hours[0]), 3)}) {curve.expected_sd[0]:.2%}, with ten times {curve.expected_sd[-1]:.2%}, "
-        f"never below {curve.floor:.2%}"
+        f"optimal design: variance within {plan.design.gap:.2%} of what fractions of runs could reach, which is known to "
+        f"{plan.design.relaxed_gap:.2%}"
+    )
+    say(
+        f"what money buys: sd {curve.expected_sd[0]:.2%} with a tenth of the scaling hours ({human(float(curve.gpu_hours[0]), 3)}), "
+        f"{curve.expected_sd[-1]:.2%} with ten times, never below {curve.floor:.2%}"
     )
 
 

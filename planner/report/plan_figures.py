@@ -17,6 +17,7 @@ from planner.text import visible
 COLOURS = (BLUE, ORANGE, GREEN, PURPLE, SKY, "#F0E442", "#000000", "#999999")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<")
 RATIOS = (20, 100, 1000)  # tokens per parameter, drawn as lines
+NEAR = 0.9  # of ln params and ln tokens: a label closer to the star would hide it
 SHIFT = 0.05  # of ln params between studies at one size: they would hide each other
 
 
@@ -70,6 +71,8 @@ def _lines(axes: Axes, plan: Plan) -> None:
     for ratio in RATIOS:
         axes.plot([low, high], [ratio * low, ratio * high], color=GREY, linewidth=0.9, linestyle=":", zorder=1)
         edge = min(high, ceiling / ratio) / 1.25
+        if abs(np.log(edge / params)) < NEAR and abs(np.log(ratio * edge / tokens)) < NEAR:
+            edge /= np.exp(2 * NEAR)  # not over the final run
         axes.annotate(f"{ratio} tokens/param ", (edge, ratio * edge), ha="right", va="bottom", fontsize=8.5, color=GREY)
     for power in range(18, 28):
         at = 10.0**power / 6

@@ -50,12 +50,13 @@ def sweep(tmp_path_factory):
     return read_sweep(path)
 
 
-def trained(sweep, runs):
-    """What the simulated lab makes of planned runs, as `planner import` would have it."""
+def trained(sweep, runs, *, again=False):
+    """What the simulated lab makes of planned runs, as `planner import` would have it; a run tried again does not fail."""
     file = sweep.file
+    lab = file.lab.model_copy(update={"failure_rate": 0.0}) if again else file.lab
     ideas = [(idea.name, idea.expected_gain) for idea in file.idea]
     world = draw_world(file.seed, ideas, noise=file.lab.noise, smallest_flops=1e20)
-    logged = pd.DataFrame(run_plan(runs, world, file.lab))
+    logged = pd.DataFrame(run_plan(runs, world, lab))
     return runs.assign(
         status=logged["state"].map(STATES).astype(str).to_numpy(), loss=logged["eval/loss"].astype(float).to_numpy(),
         gpu_hours=logged["gpu_hours"].to_numpy(), loss_name="sim", is_final="true",
@@ -77,7 +78,9 @@ def played(sweep):
         answers.append((frame, found))
         if found.stop:
             break
-        back = trained(sweep, found.runs)
+        again = found.runs["run_id"].isin(frame["run_id"])
+        fates = [trained(sweep, part, again=bool(mark)) for mark, part in found.runs.groupby(again)]
+        back = pd.concat(fates, ignore_index=True)
         frame = pd.concat([frame[~frame["run_id"].isin(back["run_id"])], back], ignore_index=True)
     return answers
 

@@ -18,7 +18,8 @@ Value = str | int | float | bool
 
 # Columns that are names, whatever they look like: an idea may be called "1e5".
 TEXTS = frozenset(
-    ("run_id", "study", "group", "variant", "status", "model", "flops_rule", "schedule", "optimizer", "precision",
+    ("run_id", "study", "kind", "group", "variant", "status", "model", "flops_rule", "recomputation", "schedule",
+     "optimizer", "precision",
      "hyperparameter_source", "accelerator", "gpu_hours_source", "purpose", "trunk_id", "loss_name", "loss_unit")
 )  # fmt: skip
 # Columns that say what a run is for or costs, and what follows from others; every other column changes what is trained.
@@ -26,7 +27,9 @@ BOOKKEEPING = frozenset(
     ("run_id", "study", "group", "stage", "status", "model", "params_total", "params_active", "params_non_embedding",
      "params_active_non_embedding", "tokens_per_param", "flops", "flops_rule", "hyperparameter_source",
      "hyperparameters_extrapolated", "accelerator", "n_accelerators", "nodes", "gpu_hours", "gpu_hours_source", "usd",
-     "energy_kwh", "days", "memory_bytes", "priority", "purpose", "loss_name", "loss_unit", "is_final", "loss")
+     "energy_kwh", "days", "memory_bytes", "memory_fraction", "zero_stage",
+     "micro_batch_sequences", "recomputation", "priority", "chance", "kind", "purpose",
+     "tokens_unique", "loss_name", "loss_unit", "is_final", "loss")
 )  # fmt: skip
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 _LARGEST_NAME = 4096  # characters; more cannot be an argument's sane value

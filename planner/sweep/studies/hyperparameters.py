@@ -13,23 +13,33 @@ DATA_RATIO = 7.0**0.5  # between the amounts of data tried at one size
 
 
 def hyperparameter_requests(setting: Setting, study: HyperparameterStudy, budget: float) -> list[Request]:
-    """The grid of factors in each of up to `cells` cells, cheapest cell first; further seeds with what is left."""
+    """The grid of factors in each of up to `cells` cells, further seeds with what is left.
+
+    The sizes reach as far up as one seed of every grid is affordable: how the optimum moves with size must be seen.
+    """
     factors = [
         Factors(*one) for one in itertools.product(study.learning_rate, study.batch, study.weight_decay, study.warmup)
     ]
+    for last in range(len(setting.sizes) - 1, 0, -1):
+        groups = _grids(setting, study, factors, last)
+        if sum(setting.gpu_hours(cell) for group in groups for cell in group) <= budget:
+            break
+    return patterned(setting, study.name or study.kind, groups, budget, purpose=_purpose(study))
+
+
+def _grids(setting: Setting, study: HyperparameterStudy, factors: list[Factors], last: int) -> list[list[Cell]]:
+    """The grid in every cell of sizes up to the `last`; cells in which some of it is ruled out are left out."""
     groups = [
         setting.allowed([Cell(cell.size, cell.tokens, cell.context_length, factor) for factor in factors])
-        for cell in _cells(setting, study.cells)
+        for cell in _cells(setting, study.cells, last)
     ]
-    whole = [group for group in groups if len(group) == len(factors)]
-    return patterned(setting, study.name or study.kind, whole, budget, purpose=_purpose(study))
+    return [group for group in groups if len(group) == len(factors)]
 
 
-def _cells(setting: Setting, number: int) -> list[Cell]:
-    """Sizes x amounts of data, about as many of either: the smallest, largest and between; the least data and more."""
+def _cells(setting: Setting, number: int, last: int) -> list[Cell]:
+    """Sizes x amounts of data, about as many of either: the smallest, the `last` and between; the least data and more."""
     per_size = max(1, round(number**0.5))
-    n_sizes = min(len(setting.sizes), max(1, -(-number // per_size)))
-    last = len(setting.sizes) - 1
+    n_sizes = min(last + 1, max(1, -(-number // per_size)))
     places = sorted({round(index * last / max(1, n_sizes - 1)) for index in range(n_sizes)})
     return [
         setting.cell(setting.sizes[place], tokens)
