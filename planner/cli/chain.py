@@ -12,6 +12,7 @@ import pandas as pd
 
 from planner import store
 from planner.decisions.allocation import allocate
+from planner.decisions.equivalence import EQUIVALENT_SD, widened_for_equivalence
 from planner.decisions.gains import IdeaGain, Verdict
 from planner.decisions.gates import Closed
 from planner.errors import InputError
@@ -31,6 +32,7 @@ from planner.runs.read import RunTable
 from planner.sweep.file.studies import IdeasStudy
 from planner.sweep.gating import close_stage, idea_gains
 from planner.sweep.plan import Plan
+from planner.sweep.prior import with_prior
 from planner.sweep.spec import Sweep
 
 ASSUMPTIONS = (
@@ -123,7 +125,7 @@ def _released(runs: pd.DataFrame, logged: pd.DataFrame, stage: int, closed: list
 
 
 def _fit(sweep: Sweep, folder: store.Folder) -> Fit:
-    table = read_runs(folder.path / store.RUNS, where=Where.parse("kind=scaling"))
+    table = with_prior(read_runs(folder.path / store.RUNS, where=Where.parse("kind=scaling")), sweep.prior)
     result = fit(sample_of(table, count=Count.ACTIVE), seed=sweep.file.seed)
     folder.write_json(store.FIT, fit_to_record(result))
     return result
@@ -131,7 +133,13 @@ def _fit(sweep: Sweep, folder: store.Folder) -> Fit:
 
 def _forecast(plan: Plan, law_fit: Fit, folder: store.Folder) -> Prediction:
     setting = plan.setting
-    forecast = predict(law_fit, params=float(setting.final_params.active), tokens=setting.final.tokens)
+    params, tokens = setting.target
+    forecast = predict(law_fit, params=params, tokens=tokens)
+    assumptions: tuple[str, ...] = ASSUMPTIONS
+    if setting.sweep.file.exploration.family == "dense-equivalent":
+        forecast = widened_for_equivalence(forecast, law_fit.law)
+        assumptions = (*ASSUMPTIONS, f"a dense model of {params:.4g} parameters reaches the final run's loss: an assumption, "
+                       f"taken to be known to {EQUIVALENT_SD:.0%} (sd of its ln)")  # fmt: skip
     folder.register(
         store.FORECAST,
         {
@@ -142,7 +150,7 @@ def _forecast(plan: Plan, law_fit: Fit, folder: store.Folder) -> Prediction:
             "data_sha256": law_fit.data_sha256,
             "sweep_sha256": setting.sweep.sha256,
             "prediction": forecast,
-            "assumptions": ASSUMPTIONS,
+            "assumptions": assumptions,
         },
     )
     return forecast

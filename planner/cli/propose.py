@@ -128,8 +128,8 @@ def _say_expected(plan: Plan) -> None:
         f"{plan.design.relaxed_gap:.2%}"
     )
     say(
-        f"what money buys: sd {curve.expected_sd[0]:.2%} with a tenth of the scaling hours ({human(float(curve.gpu_hours[0]), 3)}), "
-        f"{curve.expected_sd[-1]:.2%} with ten times, never below {curve.floor:.2%}"
+        f"what money buys: sd {curve.expected_sd[0]:.2%} with a tenth of the scaling hours "
+        f"({human(float(curve.gpu_hours[0]), 3)}), {curve.expected_sd[-1]:.2%} with ten times, never below {curve.floor:.2%}"
     )
 
 

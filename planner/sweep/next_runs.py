@@ -19,6 +19,7 @@ from planner.sweep.design import BestSize, Done, build, fitted_belief
 from planner.sweep.file.studies import IdeasStudy, ScalingStudy, Study
 from planner.sweep.gating import close_stage
 from planner.sweep.plan import Plan, propose
+from planner.sweep.prior import with_prior
 from planner.sweep.request import Request
 from planner.sweep.row import completed, first_seed, rows, run_id
 from planner.sweep.setting import Setting
@@ -80,7 +81,7 @@ def next_runs(sweep: Sweep, runs: RunTable, *, everything: bool = False) -> Next
     plan = propose(sweep)
     frame = _checked(runs, plan)
     spent = {str(name): float(part["gpu_hours"].sum()) for name, part in frame.groupby("study", sort=False)}
-    law = _fitted(frame, runs)
+    law = _fitted(frame, runs, sweep.prior)
     parts: list[pd.DataFrame] = []
     closed: list[Closed] = []
     worth: Worth | None = None
@@ -138,15 +139,14 @@ def _checked(runs: RunTable, plan: Plan) -> pd.DataFrame:
     return mine.assign(gpu_hours=mine["gpu_hours"].fillna(0.0))
 
 
-def _fitted(frame: pd.DataFrame, runs: RunTable) -> Fit | None:
+def _fitted(frame: pd.DataFrame, runs: RunTable, prior: pd.DataFrame | None) -> Fit | None:
     """The law from the scaling runs that finished; None while they are too few or too alike."""
     scaling = frame[frame["kind"] == "scaling"]
     if (scaling["status"] == Status.COMPLETED).sum() < FEWEST_RUNS:
         return None
     try:
-        return fit(
-            sample_of(RunTable(scaling.reset_index(drop=True), runs.source, runs.sha256, {}), count=Count.ACTIVE)
-        )
+        mine = RunTable(scaling.reset_index(drop=True), runs.source, runs.sha256, {})
+        return fit(sample_of(with_prior(mine, prior), count=Count.ACTIVE))
     except InputError:
         return None
 

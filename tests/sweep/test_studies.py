@@ -225,3 +225,107 @@ def test_a_dense_sweep_for_a_mixture_of_experts_names_its_assumption(planned):
         "count = 2048", 'count = 2048\ndense_equivalent_params = "158B"'))  # fmt: skip
     assert (plan.runs["n_experts"] == 0).all()
     assert plan.setting.target == (158e9, 2e12)
+
+
+PRIOR = "params_active,tokens,loss\n" + "".join(
+    f"{size:.0f},{size * ratio:.0f},{1.8 + 482 * size**-0.348 + 2085 * (size * ratio) ** -0.366:.5f}\n"
+    for size in (6e8, 9e8, 1.4e9)
+    for ratio in (20, 60, 180)
+)
+
+
+def test_prior_runs_are_information_that_the_design_need_not_buy(planned, tmp_path):
+    (tmp_path / "prior.csv").write_text(PRIOR)
+    from planner.sweep.expectation import expected_sd
+
+    alone = planned("")
+    helped = planned("", HEAD.replace("count = 64", 'count = 64\nprior_runs = ["prior.csv"]'))
+    assert helped.design.expected_sd < alone.design.expected_sd
+    assert expected_sd(helped) == pytest.approx(helped.design.expected_sd, rel=0.02)
+    assert helped.setting.sweep.sha256 != alone.setting.sweep.sha256
+    assert helped.gpu_hours <= alone.setting.budget_gpu_hours * 1.005
+
+
+@pytest.mark.parametrize(
+    ("table", "says"),
+    [("params_active,tokens\n1e9,2e10\n", "no column 'loss'"), ("", "the file is empty")],
+)
+def test_bad_prior_runs_are_refused(planned, tmp_path, table, says):
+    (tmp_path / "prior.csv").write_text(table)
+    with pytest.raises(InputError, match=says):
+        planned("", HEAD.replace("count = 64", 'count = 64\nprior_runs = ["prior.csv"]'))
+
+
+def test_prior_runs_of_another_loss_are_never_pooled():
+    import pandas as pd
+
+    from planner.runs.read import RunTable
+    from planner.sweep.prior import with_prior
+
+    mine = RunTable(pd.DataFrame({"loss": [2.0], "loss_name": ["c4"], "line": [2]}), "runs.csv", "", {})
+    same = with_prior(mine, pd.DataFrame({"loss": [2.1]}))
+    assert same.frame["loss_name"].tolist() == ["c4", "c4"]
+    with pytest.raises(InputError, match="loss_name is 'pile', the sweep's runs have 'c4'"):
+        with_prior(mine, pd.DataFrame({"loss": [2.1], "loss_name": ["pile"]}))
+
+
+@pytest.mark.parametrize("design", ["isoflop", "ladder", "overtrain", "ray", "random"])
+def test_a_design_by_habit_spends_the_share_on_the_sweeps_sizes(planned, design):
+    plan = planned("", HEAD.replace("share = 0.4", f'share = 0.9\ndesign = "{design}"'))
+    assert 0.5 <= plan.gpu_hours / (0.9 * plan.setting.budget_gpu_hours) <= 1.005
+    assert plan.design is None
+    ratio = plan.runs["tokens_per_param"]
+    assert (ratio.max() / ratio.min() < 1.05) == (design == "ray")
+
+
+def test_listed_runs_are_planned_as_they_are_and_refused_beyond_the_share(planned):
+    runs = 'design = "list"\nruns = [["0.5B", "20 per param", 4], ["1B", "40B", 4], ["2B", "100B", 4]]'
+    plan = planned("", HEAD.replace("share = 0.4", f"share = 0.9\n{runs}"))
+    assert plan.runs.groupby("params_active")["seed"].nunique().tolist() == [4, 4, 4]
+    assert sorted(plan.runs["tokens"].unique()) == pytest.approx([1e10, 4e10, 1e11], rel=0.01)
+    with pytest.raises(InputError, match="the listed runs cost"):
+        planned("", HEAD.replace("share = 0.4", f"share = 0.001\n{runs}"))
+
+
+def test_goals_and_targets_change_where_runs_lie(planned):
+    loss = planned("")
+    size = planned("", HEAD.replace("share = 0.4", 'share = 0.4\ngoals = ["size"]'))
+    more = planned('[[target]]\nparams_active = "70B"\ntokens = "15T"\nweight = 4\n')
+    band = planned("", HEAD.replace("share = 0.4", "share = 0.4\nband = 10"))
+    ids = [frozenset(plan.runs["run_id"]) for plan in (loss, size, more, band)]
+    assert len(set(ids)) == 4
+    with pytest.raises(InputError, match="is smaller than the sweep's"):
+        planned('[[target]]\nparams_active = "1B"\ntokens = "15T"\n')
+
+
+WSD = HEAD.replace("[[study]]", '[hyperparameters]\nschedule = "wsd"\n[[study]]', 1)
+
+
+def test_trunks_are_priced_once_and_branches_pay_their_cooldown(planned):
+    plan = planned("", WSD.replace("share = 0.4", 'share = 0.9\ntrunks = "always"'))
+    runs = plan.runs.set_index("run_id")
+    trunks, branches = runs[runs["schedule"] == "constant"], runs[runs["trunk_id"] != ""]
+    assert len(branches) > len(trunks) > 0
+    assert set(branches["trunk_id"]) == set(trunks.index)
+    trunk = trunks.loc[branches["trunk_id"]]
+    for name in ("lr_peak", "batch_tokens", "seed", "params_active", "n_accelerators"):
+        assert (branches[name].to_numpy() == trunk[name].to_numpy()).all(), name
+    assert (branches["resumed_tokens"].to_numpy() <= trunk["tokens"].to_numpy()).all()
+    np.testing.assert_allclose(
+        branches["flops"], 6.0 * branches["params_active"] * (branches["tokens"] - branches["resumed_tokens"])
+    )
+    assert branches["cooldown_fraction"].between(0.14, 0.16).all()
+    alone = planned("", WSD.replace("share = 0.4", 'share = 0.9\ntrunks = "never"'))
+    assert (alone.runs["trunk_id"] == "").all()
+    either = planned("", WSD.replace("share = 0.4", "share = 0.9"))
+    assert either.design.expected_sd <= min(plan.design.expected_sd, alone.design.expected_sd) * (1 + 1e-9)
+
+
+def test_contradicting_constraints_are_named_with_what_would_do(planned):
+    head = HEAD.replace("count = 64", "count = 64\nmax_runs = 4")
+    with pytest.raises(InputError, match="constraints contradict each other") as caught:
+        planned("", head)
+    assert "at most 4 runs" in caught.value.message
+    assert "together they need" in caught.value.hint
+    with pytest.raises(InputError, match="tokens per parameter spread over 500x"):
+        planned("", HEAD.replace("count = 64", "count = 64\nmin_tokens_per_param_spread = 500"))
