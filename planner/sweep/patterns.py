@@ -17,7 +17,7 @@ Price = Callable[[Index, Array], Array]
 
 CHINCHILLA = 20.0  # tokens per parameter (Hoffmann et al., arXiv 2203.15556, table 3)
 LEVELS, LEVEL_RATIO, LEVEL_STEP = 5, 3.0, 3.0**0.25  # of compute; the highest level is sought in steps
-PROFILE, BRACKET, PAST = 7, 3.0, 1.2  # sizes on a profile, how far from its middle they may lie and the outermost must
+PROFILE, BRACKET = 7, 3.0  # sizes on a profile, and how far from its middle they may lie
 LADDER = (1.0, 2.0, 5.0, 10.0)  # multiples of the least data (OLMo ladder, arXiv 2412.04403)
 OVERTRAINED = (20.0, 57.0, 160.0, 450.0, 1000.0)  # tokens per parameter, evenly apart in logs
 TOKEN_RATIO = 2**0.5  # between neighbouring amounts of data that random designs draw from
@@ -56,7 +56,8 @@ def isoflop(scope: Scope, budget: float, seed: int = 0, *, under: float = BRACKE
 
     Sizes lie within 3x of a profile's middle, with at least one on either side of it: a profile without sizes past its
     minimum has none. That takes less data than `least`, down to `least / under` (1 forbids it). The highest level is
-    the highest of which one copy with the levels below it is affordable. `seed` is not used.
+    the highest of which one copy with the levels below it is affordable; it ends where the largest size is the middle, for a
+    profile cut off there has no minimum (left in, it would help a law's forecast some). `seed` is not used.
     Source: approach 2 of Hoffmann et al., arXiv 2203.15556, section 3.2; patterns as in Llama 3, arXiv 2407.21783, 3.2.1.
     """
     profiles = [cells for flops in _levels(scope) if (cells := _profile(scope, flops, under)) is not None]
@@ -142,13 +143,13 @@ def _levels(scope: Scope) -> Array:
 
 
 def _profile(scope: Scope, flops: float, under: float) -> _Cells | None:
-    """The sizes nearest to the middle that one level of compute allows; None without one well to either side of it."""
+    """The sizes nearest to the middle that one level of compute allows; None without one on either side of it."""
     tokens = flops / (6 * scope.sizes)
     away = np.log(scope.sizes) - 0.5 * np.log(flops / (6 * CHINCHILLA))
     allowed = (tokens >= scope.least / under * (1 - 1e-9)) & (tokens <= scope.most * (1 + 1e-9))
     near = np.flatnonzero(allowed & (np.abs(away) <= np.log(BRACKET) + 1e-9))
     used = np.sort(near[np.argsort(np.abs(away[near]), kind="stable")[:PROFILE]])
-    if used.size < 3 or not (away[used[0]] < -np.log(PAST) and away[used[-1]] > np.log(PAST)):
+    if used.size < 3 or not (away[used[0]] < -1e-9 and away[used[-1]] > 1e-9):
         return None
     return _Cells(used, tokens[used])
 
