@@ -15,11 +15,10 @@ from planner.laws.law import Law
 
 DRAWS = 16
 
-# Of the coupled law, at 1B parameters and 20B tokens: ln E, ln of both terms, alpha, beta, ln k. The weak prior (wide, so
-# that it hardly helps the runs), and the spread of laws that the design must suit (as public fits spread).
+# Of the coupled law, at 1B parameters and 20B tokens: ln E, ln of both terms, alpha, beta, ln k. The spread of laws that the
+# design must suit (as public fits spread); what need not be learned is the prior of the recipe that will fit the runs.
 CENTRE = Centre((float(np.log(1e9)), float(np.log(2e10))))
 COUPLED_MEAN = np.array([np.log(1.75), np.log(0.36), np.log(0.36), 0.34, 0.34, -0.5])
-COUPLED_SD = np.array([0.35, 1.0, 1.0, 0.12, 0.12, 0.3])
 COUPLED_SPREAD = np.array([0.1, 0.5, 0.5, 0.08, 0.08, 0.3])
 LETTER_SPREAD = 0.2  # of a published law's coordinates (letters of logs), where nothing says how its fits spread
 WEAK = 5.0  # sd of a coordinate about a published law, in spreads
@@ -54,8 +53,8 @@ def prior_belief(law: type[Law] = Coupled, *, draws: int = DRAWS) -> Belief:
     InputError for a law that nobody has published coefficients of: fit it to a few runs first.
     """
     if law is Coupled:
-        mean, spread, sd = COUPLED_MEAN, COUPLED_SPREAD, COUPLED_SD
-        return Belief(law, CENTRE, spread_out(mean, spread, draws, law), np.diag(sd**-2.0))
+        sd = law.prior(np.zeros(1)).sd
+        return Belief(law, CENTRE, spread_out(COUPLED_MEAN, COUPLED_SPREAD, draws, law), np.diag(sd**-2.0))
     if not law.published:
         raise InputError(
             f"no coefficients of the {law.name} law are published, so nothing says where its runs should lie",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -44,10 +45,12 @@ def designed(
     *,
     allowed: Mask | None = None,
     gap: float = CERTIFICATE,
+    error: Callable[[Array], float] | None = None,
 ) -> Design:
     """The whole runs of least variance for `budget` (in the unit of the bundles' cost) that meet the constraints.
 
-    `allowed` `(n,)` excludes bundles. InputError when no plan can meet them together: it names them and what would.
+    `allowed` `(n,)` excludes bundles. `error` of runs per cell is what the last exchanges lower, the variance when None.
+    InputError when no plan can meet them together: it names them and what would.
     """
     room = _room(problem, rules, budget, allowed)
     if not (room.upper >= 1).any():
@@ -60,6 +63,7 @@ def designed(
     copies = exchanged(
         problem, _mended(problem, grid, rules, room, best.copies, reads), room,
         lambda rival: unmet(rules, grid, reads @ rival) is None,
+        lambda rival: problem.at(rival).variance if error is None else error(reads @ rival),
     )  # fmt: skip
     state = problem.at(copies)
     sds = np.sqrt(state.by_goal)

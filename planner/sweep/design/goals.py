@@ -13,7 +13,7 @@ from planner.laws.centre import Array
 from planner.laws.law import of_size_and_data
 from planner.sweep.design.belief import Belief
 
-STEP = 1e-4  # of a coordinate, for differences of the best size
+STEP = 0.01  # of ln params, for differences about the best size
 BAND_POINTS = 5
 
 
@@ -73,32 +73,53 @@ class BestSize:
     weight: float = 1.0
 
     def columns(self, belief: Belief) -> Array:
-        """Implicit function theorem: d ln N* = -(d2f/dv dtheta) / (d2f/dv2), v = ln N along 6 x params x tokens = flops.
+        """d ln N* / d theta; draws that have no best size are left out."""
+        return _best_size(belief, self.flops)[0][:, :, None]
 
-        Both by differences of the law's slopes about the law's own optimum; draws that have no best size are left out.
-        """
-        law = belief.law
-        if not of_size_and_data(law):
-            raise InputError(
-                f"the {law.name} law has no best size: it speaks of {', '.join(law.variables)}",
-                "ask for a loss, or choose a law of params and tokens",
-            )
-        rows = [self._draw(belief, theta) for theta in belief.theta]
-        if not any(row.any() for row in rows):
-            raise InputError(f"the {law.name} law has no best size at {self.flops:.3g} FLOPs", "ask for a loss instead")
-        return np.array(rows)[:, :, None]
 
-    def _draw(self, belief: Belief, theta: Array) -> Array:
-        """Derivative `(p,)` of one draw; zero where it has no optimum."""
-        law = belief.law
-        try:
-            best = law.from_theta(theta, belief.centre).optimum(self.flops)
-        except InputError:
-            return np.zeros(theta.size)
-        h = 0.01
-        params = best.params * np.exp(np.array([-h, 0, h]))
-        f, J = law.gradient(theta, law.inputs(belief.centre, params, self.flops / 6 / params))
-        bend = float(f[0, 0] - 2 * f[0, 1] + f[0, 2]) / h**2
-        if not bend > 0:
-            return np.zeros(theta.size)
-        return np.asarray(-(J[0, :, 2] - J[0, :, 0]) / (2 * h) / bend)
+@dataclass(frozen=True)
+class ExcessLoss:
+    """ln loss lost at `flops` by training the size that the fit calls best: (d2 ln L / d ln N^2) (error of ln N*)^2 / 2.
+
+    Unlike `BestSize` it does not mind a best size that is uncertain because nearly all sizes do as well.
+    """
+
+    flops: float
+    weight: float = 1.0
+
+    def columns(self, belief: Belief) -> Array:
+        """d ln N* / d theta times the square root of half the bend: the variance is the expected excess."""
+        slope, bend = _best_size(belief, self.flops)
+        return (slope * np.sqrt(bend / 2)[:, None])[:, :, None]
+
+
+def _best_size(belief: Belief, flops: float) -> tuple[Array, Array]:
+    """Derivative of ln N* in theta `(K, p)` and the bend of ln loss along 6 x params x tokens = flops, `(K,)`.
+
+    Both are zero for draws without an optimum.
+    """
+    law = belief.law
+    if not of_size_and_data(law):
+        raise InputError(
+            f"the {law.name} law has no best size: it speaks of {', '.join(law.variables)}",
+            "ask for a loss, or choose a law of params and tokens",
+        )
+    slopes, bends = zip(*(_of_draw(belief, theta, flops) for theta in belief.theta), strict=True)
+    if not any(bends):
+        raise InputError(f"the {law.name} law has no best size at {flops:.3g} FLOPs", "ask for a loss instead")
+    return np.array(slopes), np.array(bends)
+
+
+def _of_draw(belief: Belief, theta: Array, flops: float) -> tuple[Array, float]:
+    """Implicit function theorem: d ln N* = -(d2f / dv dtheta) / (d2f / dv2), v = ln N, by differences about the optimum."""
+    law = belief.law
+    try:
+        best = law.from_theta(theta, belief.centre).optimum(flops)
+    except InputError:
+        return np.zeros(theta.size), 0.0
+    params = best.params * np.exp(STEP * np.array([-1, 0, 1]))
+    f, J = law.gradient(theta, law.inputs(belief.centre, params, flops / 6 / params))
+    bend = float(f[0, 0] - 2 * f[0, 1] + f[0, 2]) / STEP**2
+    if not bend > 0:
+        return np.zeros(theta.size), 0.0
+    return np.asarray(-(J[0, :, 2] - J[0, :, 0]) / (2 * STEP) / bend), bend

@@ -14,11 +14,12 @@ from planner.sweep.design.belief import Belief, prior_belief
 from planner.sweep.design.bundles import COOLDOWN, CORRELATION, Bundles, joined, single_runs, trunk_bundles
 from planner.sweep.design.constraints import Constraints, Grid, Mask
 from planner.sweep.design.design import Design, designed
+from planner.sweep.design.estimator import RecipeError
 from planner.sweep.design.goals import Goal, LossAt
 from planner.sweep.design.problem import Problem, build
 
 SEED_NOISE = 0.003  # sd of ln loss between seeds at 1B parameters: assumed, on the safe side of public replicates
-MODEL_ERROR = 3e-4  # sd of ln loss per nat of compute to the target: what no replicate can buy down
+MODEL_ERROR = 1e-4  # sd of ln loss per nat of compute to the target: what no replicate can buy down
 SAME_CELL = 0.02  # of ln params and ln tokens: a finished run this near is one of that cell
 
 
@@ -66,7 +67,15 @@ def optimal_design(
         allowed=allowed, noise=noise, model_error=model_error,
     )  # fmt: skip
     usable = None if allowed is None else np.asarray(allowed[problem.bundles.cells].all(1))
-    return designed(problem, grid, rules or Constraints.none(), budget, allowed=usable)
+    error = None
+    if belief is None and trunks is None:
+        known = np.asarray(grid.done, float)
+        recipe = RecipeError.of(prior_belief(), problem, (grid.params, grid.tokens), run_noise(grid.params, noise) ** 2)
+
+        def error(runs: Array) -> float:
+            return recipe.mean_square(runs + known)
+
+    return designed(problem, grid, rules or Constraints.none(), budget, allowed=usable, error=error)
 
 
 def design_problem(

@@ -23,20 +23,22 @@ def rounded(problem: Problem, copies: Array, room: Polytope) -> Array:
     return filled(problem, np.maximum(np.floor(copies * (1 + 1e-9)), room.lower), room)
 
 
-def exchanged(problem: Problem, whole: Array, room: Polytope, holds: Callable[[Array], bool]) -> Array:
-    """Better whole copies for which `holds` is true, by exchanges by chance from a fixed seed.
+def exchanged(
+    problem: Problem, whole: Array, room: Polytope, holds: Callable[[Array], bool], error: Callable[[Array], float]
+) -> Array:
+    """Whole copies of less `error` for which `holds` is true, by exchanges by chance from a fixed seed.
 
     An exchange takes a few copies away, adds one of the likeliest, and spends the rest greedily; better ones are kept.
     """
     if whole.sum() > EXCHANGED:
         return whole
     chance = np.random.default_rng(0)
-    variance = problem.at(whole).variance
+    least = error(whole)
     for _ in range(TRIES if problem.separate else TRIES_SHARED):
         rival = _exchange(problem, whole, room, chance)
-        found = problem.at(rival).variance
-        if found < variance * (1 - 1e-9) and holds(rival):
-            whole, variance = rival, found
+        found = error(rival)
+        if found < least * (1 - 1e-9) and holds(rival):
+            whole, least = rival, found
     return whole
 
 

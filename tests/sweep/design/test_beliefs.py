@@ -13,6 +13,7 @@ from planner.runs.sample import Sample
 from planner.sweep.design import (
     BestSize,
     Constraints,
+    ExcessLoss,
     budgets_around,
     design_problem,
     fitted_belief,
@@ -77,6 +78,19 @@ def test_the_slope_of_the_best_size_agrees_with_differences(law):
                 np.log(law.from_theta(at, belief.centre).optimum(FINAL).params) for at in (theta + step, theta - step)
             )
             assert row[i] == pytest.approx((up - down) / 2e-3, rel=5e-3, abs=2e-3 * np.abs(row).max())
+
+
+def test_the_excess_loss_is_that_of_training_the_wrong_size():
+    # A small step of theta moves the size called best; what that loses under the law itself, by differences.
+    belief = prior_belief(draws=3)
+    slopes = ExcessLoss(FINAL).columns(belief)[:, :, 0]
+    for theta, row in zip(belief.theta, slopes, strict=True):
+        law = Coupled.from_theta(theta, belief.centre)
+        best = law.optimum(FINAL).params
+        for i in (1, 3, 4):
+            wrong = Coupled.from_theta(theta + 0.02 * np.eye(6)[i], belief.centre).optimum(FINAL).params
+            lost = np.log(law(wrong, FINAL / 6 / wrong) / law(best, FINAL / 6 / best))
+            assert (0.02 * row[i]) ** 2 == pytest.approx(lost, rel=0.3)
 
 
 def test_spending_falls_towards_its_floor_and_its_margin_is_its_slope():
