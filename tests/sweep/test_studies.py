@@ -289,7 +289,7 @@ def test_listed_runs_are_planned_as_they_are_and_refused_beyond_the_share(planne
 
 def test_goals_and_targets_change_where_runs_lie(planned):
     loss = planned("")
-    size = planned("", HEAD.replace("share = 0.4", 'share = 0.4\ngoals = ["size"]'))
+    size = planned("", HEAD.replace("share = 0.4", 'share = 0.4\ngoals = ["loss"]'))
     more = planned('[[target]]\nparams_active = "70B"\ntokens = "15T"\nweight = 4\n')
     band = planned("", HEAD.replace("share = 0.4", "share = 0.4\nband = 10"))
     ids = [frozenset(plan.runs["run_id"]) for plan in (loss, size, more, band)]

@@ -19,7 +19,7 @@ class Constraints:
 
     `ratio_spread`: the largest tokens per parameter over the smallest. `reach`: at least one run with the largest affordable
     compute over this factor. `levels`: distinct sizes, and distinct amounts of data. `top_seeds` of the largest cell, and
-    `cheap_seeds` each of `cheap_cells` others (2, 3 and 2: a pure-error sd and a test of fit, SCIENCE 5.4).
+    `cheap_seeds` each of `cheap_cells` others (2, 3 and 2: a pure-error sd and a test of fit).
     """
 
     max_runs: int | None = None

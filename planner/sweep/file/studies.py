@@ -33,14 +33,15 @@ class _Study(Table):
 class ScalingStudy(_Study):
     """Runs for the law of loss in size and data.
 
-    `goals` are what an optimal design is for: the loss of the final run (and of every `[[target]]`), the best size at its
-    compute, or both; `band` spreads the first over this factor of compute either way. `trunks` shares one constant-rate
-    trunk between amounts of data: "auto" where that lowers the expected error. `runs` lists (params, tokens, seeds).
+    `goals` are what an optimal design is for: the loss of the final run (and of every `[[target]]`), the loss that a wrong
+    best size at its compute would cost, or both; `band` spreads the first over this factor of compute either way. `trunks`
+    shares one constant-rate trunk between amounts of data: "auto" where that lowers the expected error. `runs` lists
+    (params, tokens, seeds).
     """
 
     kind: Literal["scaling"]
     design: Design = "optimal"
-    goals: tuple[Goal, ...] = Field(default=("loss",), min_length=1)
+    goals: tuple[Goal, ...] = Field(default=("loss", "size"), min_length=1)
     band: float = Field(default=1.0, ge=1, le=1000)
     trunks: Literal["auto", "always", "never"] = "auto"
     tokens_per_param: float | None = Field(default=None, gt=0)

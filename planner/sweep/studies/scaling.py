@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,11 +16,11 @@ from planner.models.shape import shape_for
 from planner.sweep.design import (
     SEED_NOISE,
     Belief,
-    BestSize,
     Bundles,
     Constraints,
     Design,
     Done,
+    ExcessLoss,
     Goal,
     LossAt,
     LossBand,
@@ -27,6 +28,7 @@ from planner.sweep.design import (
     Trunks,
     design_problem,
     designed,
+    optimal_design,
 )
 from planner.sweep.file.studies import ScalingStudy
 from planner.sweep.patterns import BRACKET, PATTERNS, PROFILE, Index, Scope
@@ -111,15 +113,17 @@ def _designed(
     trunks: Trunks | None,
 ) -> Proposed:
     params, tokens = np.array([(cell.size.active, cell.tokens) for cell in cells]).T
-    problem, grid = design_problem(
-        params, tokens, cost, target=setting.target, budget=budget, goals=goals_of(setting, study), belief=known.belief,
-        trunks=trunks, done=known.done, noise=known.noise,
-    )  # fmt: skip
-    allowed = np.ones(problem.bundles.cost.size, bool)
-    if trunks is not None and study.trunks == "always":
-        allowed[: len(cells)] = False
     rules = _rules(setting) if known.whole else Constraints.none()
-    design = designed(problem, grid, rules, budget, allowed=allowed)
+    question = partial(
+        design_problem, params, tokens, cost, target=setting.target, budget=budget, goals=goals_of(setting, study),
+        belief=known.belief, trunks=trunks, done=known.done, noise=known.noise,
+    )  # fmt: skip
+    problem, grid = question()
+    if trunks is not None and study.trunks == "always":
+        allowed = np.arange(problem.bundles.cost.size) >= len(cells)
+        design = designed(problem, grid, rules, budget, allowed=allowed)
+    else:
+        design = optimal_design(*question.args, **question.keywords, rules=rules)
     return Proposed(_requests(setting, cells, problem.bundles, design), design, problem)
 
 
@@ -141,7 +145,7 @@ def goals_of(setting: Setting, study: ScalingStudy) -> tuple[Goal, ...]:
         ]
         found += [LossAt(one.params_active, one.tokens, one.weight) for one in setting.sweep.file.target]
     if "size" in study.goals:
-        found.append(BestSize(flops))
+        found.append(ExcessLoss(flops))
     return tuple(found)
 
 
