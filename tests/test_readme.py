@@ -33,6 +33,7 @@ def test_every_command_it_shows_works(planner, tmp_path):
     loss = loss + 0.02 * np.log(rate / 3e-4) ** 2
     frame = pd.DataFrame({"N": params, "D": tokens, "val_loss": loss, "lr": rate, "is_final": "true"})
     frame.to_csv(tmp_path / "runs.csv", index=False)
+    frame.assign(C=6 * params * tokens)[["C", "val_loss"]].to_csv(tmp_path / "compute.csv", index=False)
     (tmp_path / "sweeps").symlink_to(REPOSITORY / "sweeps")
     shown = [
         line[2:].split("  #")[0]
