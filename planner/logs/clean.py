@@ -121,28 +121,33 @@ def _superseded(position: NDArray[np.int64], *columns: Array) -> NDArray[np.bool
 
 def _mark_spikes(points: Points, marks: Marks) -> None:
     """Training losses far above the mean of the values before them, by the rule of OLMo 2."""
-    used = np.flatnonzero((marks == 0) & ~np.isnan(points.train_loss))
-    loss, run = points.train_loss[used], points.run[used]
-    if not loss.size:
+    counts = (marks == 0) & ~np.isnan(points.train_loss)
+    used = np.arange(counts.size) if counts.all() else np.flatnonzero(counts)
+    if not used.size:
         return
+    loss, run = (points.train_loss, points.run) if counts.all() else (points.train_loss[used], points.run[used])
     starts = np.flatnonzero(np.concatenate([[True], run[1:] != run[:-1]]))
     sizes = np.diff(np.append(starts, loss.size))
+    centred = loss - np.repeat(
+        np.add.reduceat(loss, starts) / sizes, sizes
+    )  # so that sums of squares keep their digits
     first = np.repeat(starts, sizes)
-    at = np.arange(loss.size)
-    low = np.maximum(first, at - SPIKE_WINDOW)
-    number = at - low
-    centred = loss - np.repeat(np.add.reduceat(loss, starts) / sizes, sizes)
-    total, square = _summed(centred), _summed(centred * centred)
+    number = np.minimum(np.arange(loss.size) - first, SPIKE_WINDOW)
+    total, square = (_before(values, starts, sizes, number) for values in (centred, centred * centred))
     with np.errstate(invalid="ignore", divide="ignore"):
-        mean = (total[at] - total[low]) / number
-        variance = (square[at] - square[low]) / number - mean * mean
+        mean = total / number
+        variance = square / number - mean * mean
         far = (centred - mean) ** 2 > SPIKE_SD**2 * np.maximum(variance, 1e-12)
-    _mark_at = used[(number >= SPIKE_LEAST) & (centred > mean) & far]
-    marks[_mark_at] = REASONS.index(Reason.SPIKE)
+    spikes = used[(number >= SPIKE_LEAST) & (centred > mean) & far]
+    marks[spikes] = REASONS.index(Reason.SPIKE)
 
 
-def _summed(values: Array) -> Array:
-    return np.concatenate([[0.0], np.cumsum(values)])
+def _before(values: Array, starts: NDArray[np.int64], sizes: NDArray[np.int64], number: NDArray[np.int64]) -> Array:
+    """The sum of the `number` values before each one, within its run: at most SPIKE_WINDOW."""
+    summed = np.concatenate([[0.0], np.cumsum(values)])[:-1]
+    low = np.repeat(summed[starts], sizes)  # where the run is younger than the window
+    shifted = np.concatenate([summed[:SPIKE_WINDOW], summed[:-SPIKE_WINDOW]])[: summed.size]
+    return summed - np.where(number < SPIKE_WINDOW, low, shifted)
 
 
 __all__ = ["REASONS", "Points", "Reason", "marks_of"]
