@@ -210,8 +210,9 @@ def _segments(register: Register, bulk: Bulk, columns: Columns, groups: list[_Gr
     found = []
     said: Columns | None = None
     for group in groups:
+        if group.key is None and group.stepped:
+            loaded.skipped["row without a run id"] += group.stepped
         if group.key is None or not group.stepped:
-            loaded.skipped["row without a run id" if group.key is None else "row without a step"] += group.rows
             continue
         config = {
             name: value for name, (value, _) in group.cells.items() if not (name in changing and name in columns.others)

@@ -23,7 +23,7 @@ SPIKE_LEAST = 100  # values that must stand before it: fewer say little about th
 class Reason(StrEnum):
     """Why a point does not count; what `--keep` takes."""
 
-    DUPLICATE = "exact duplicate"
+    DUPLICATE = "exact duplicate"  # of step, losses, tokens and rate; the clock may have moved
     OVERLAP = "overlap after a restart"
     NOT_FINITE = "loss not finite"
     SPIKE = "spike"

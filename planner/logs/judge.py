@@ -243,7 +243,7 @@ def _finals(
     )
     trained = last_of(points, marks, starts, points.train_loss, np.full(plain.size, window or 0))
     step, tokens = ends_of(points, marks, starts)
-    used = np.flatnonzero(seen(marks) & ~np.isnan(points.lr))
+    used = np.flatnonzero(seen(marks) & np.isfinite(points.lr) & (points.lr >= 0))
     at = np.where(np.isnan(points.tokens), points.step.astype(float), points.tokens)
     schedules = schedules_of(points.lr, used, starts, at)
     warm, stable = schedules.warm, schedules.stable
