@@ -260,7 +260,7 @@ def test_misfitting_checkpoints_keep_their_declared_finals():
 def _dumped(store):
     with duckdb.connect(str(store)) as connection:
         return {
-            name: connection.execute(f"SELECT * FROM {name} ORDER BY ALL").fetchall()  # noqa: S608
+            name: connection.execute(f"SELECT * FROM {name} ORDER BY ALL").fetchall()
             for name in ("segments", "points", "evals", "finals", "runs")
         }
 
