@@ -1,0 +1,108 @@
+"""What a run came to: its final loss over a stated window, its lowest, its last step and tokens: arrays in, arrays out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from planner.logs.clean import REASONS, Array, Marks, Points, Reason
+
+MOST_SMOOTHED = 50  # training losses that the final loss is the mean of, at most
+PART_SMOOTHED = 0.02  # and never more than this part of a run's points, for the loss still falls
+SILENT = 0.05  # of a run's steps without a training loss at its end: a table that leaves NaN out shows divergence so
+DENSE = 20  # training losses from which their absence says something
+DIVERGED = 1.1  # a run that ends this far above its lowest smoothed loss has diverged
+
+
+@dataclass(frozen=True)
+class Final:
+    """Of one loss of each run, arrays `(n_runs,)`, NaN where it has none.
+
+    `last` is the mean of the last `window` values, `lowest` the smallest mean of `window` neighbours in bins, `number` counts the
+    values, `step` is where the last stands.
+    """
+
+    last: Array
+    lowest: Array
+    window: NDArray[np.int64]
+    number: NDArray[np.int64]
+    step: Array
+
+
+def last_of(points: Points, marks: Marks, starts: NDArray[np.int64], column: Array, window: NDArray[np.int64]) -> Final:
+    """The end of one loss of each run; `starts` `(n_runs + 1,)` are the bounds of the runs in the arrays.
+
+    `window` `(n_runs,)` is how many values are averaged; 0 smooths as a training loss is: 2 % of the run's values, at most 50.
+    """
+    used = np.flatnonzero((marks == 0) & np.isfinite(column))
+    bounds = np.searchsorted(used, starts)
+    first, end = bounds[:-1], bounds[1:]
+    number = end - first
+    smooth = np.minimum(MOST_SMOOTHED, (number * PART_SMOOTHED).astype(np.int64))
+    wide = np.clip(np.where(window == 0, smooth, window), 1, np.maximum(number, 1))
+    there = number > 0
+    values = column[used]
+    centre = values.mean() if values.size else 0.0
+    total = np.concatenate([[0.0], np.cumsum(values - centre)])
+    last = np.where(there, (total[end] - total[np.maximum(end - wide, 0)]) / wide + centre, np.nan)
+    step = np.full(number.size, np.nan)
+    step[there] = points.step[used[end[there] - 1]]
+    single = there & (wide == 1)
+    last[single] = values[end[single] - 1]  # as it was logged, to the last digit
+    lowest = np.full(number.size, np.nan)
+    if values.size:
+        lowest[there] = _lowest(total, first[there], number[there], wide[there]) + centre
+        plain = np.minimum.reduceat(values, first[there])
+        lowest[there] = np.where(wide[there] == 1, plain, lowest[there])
+    return Final(last, lowest, wide, number, step)
+
+
+def _lowest(total: Array, first: NDArray[np.int64], number: NDArray[np.int64], wide: NDArray[np.int64]) -> Array:
+    """The smallest mean of `wide` neighbours of each run, in bins counted from its end, `(n_runs,)`; `total` are running sums."""
+    bins = number // wide
+    run = np.repeat(np.arange(bins.size), bins)
+    begin = np.cumsum(bins) - bins
+    left = (first + number - bins * wide)[run] + (np.arange(run.size) - begin[run]) * wide[run]
+    return np.asarray(np.minimum.reduceat((total[left + wide[run]] - total[left]) / wide[run], begin), float)
+
+
+def bounds_of(run: NDArray[np.int64], n_runs: int) -> NDArray[np.int64]:
+    """Where each run's points begin and the last one's end, `(n_runs + 1,)`; `run` holds codes from 0 that never fall."""
+    return np.searchsorted(run, np.arange(n_runs + 1))
+
+
+def seen(marks: Marks) -> NDArray[np.bool_]:
+    """Points that the run went through, whatever their loss: those that count, and those whose loss is no number."""
+    return np.asarray((marks == 0) | (marks == REASONS.index(Reason.NOT_FINITE)))
+
+
+def ends_of(points: Points, marks: Marks, starts: NDArray[np.int64]) -> tuple[Array, Array]:
+    """The last step and the tokens then of each run, `(n_runs,)` each, NaN where none was logged."""
+    step, tokens = np.full(starts.size - 1, np.nan), np.full(starts.size - 1, np.nan)
+    for out, column in ((step, points.step.astype(float)), (tokens, points.tokens)):
+        used = np.flatnonzero(seen(marks) & ~np.isnan(column))
+        bounds = np.searchsorted(used, starts)
+        there = bounds[1:] > bounds[:-1]
+        out[there] = column[used[bounds[1:][there] - 1]]
+    return step, tokens
+
+
+def silent(trained: Final, ended: Array) -> NDArray[np.bool_]:
+    """Runs that went on for more than 5 % of their steps after their last training loss, `(n_runs,)`; `ended` are last steps."""
+    with np.errstate(invalid="ignore"):
+        return np.asarray((trained.number >= DENSE) & (trained.step < (1 - SILENT) * ended))
+
+
+def diverged(points: Points, marks: Marks, starts: NDArray[np.int64], final: Final) -> NDArray[np.bool_]:
+    """Runs whose last logged loss is not finite, or that end more than 10 % above their lowest smoothed loss, `(n_runs,)`."""
+    with np.errstate(invalid="ignore"):
+        ended = np.asarray(final.last > DIVERGED * final.lowest)
+    counts = seen(marks)
+    for column in (points.loss, points.train_loss):
+        logged = np.flatnonzero(counts & ~np.isnan(column))
+        bounds = np.searchsorted(logged, starts)
+        there = bounds[1:] > bounds[:-1]
+        ended[there] |= ~np.isfinite(column[logged[bounds[1:][there] - 1]])
+    return ended
