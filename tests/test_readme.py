@@ -79,6 +79,7 @@ def test_every_line_of_a_printed_fit_is_explained():
     statistics = set(
         re.findall(r'\("([a-z][a-z ]+)", ', source[source.index("def _statistics") : source.index("def _note")])
     )
+    statistics |= set(re.findall(r'"(supported [a-z ]+)"', source))
     assert len(headings) == 9
     assert {"runs", "objective", "intervals", "supported up to"} <= statistics
     for line in headings | statistics:

@@ -158,8 +158,31 @@ def _require_possible(runs: pd.DataFrame, sweep: Sweep) -> None:
             f"max_days_per_run = {exploration.max_days_per_run:g}",
             "raise exploration.count or max_days_per_run, or lower the sizes or tokens",
         )
+    _require_deadline(runs, sweep)
     if exploration.max_runs is not None and len(runs) > exploration.max_runs:
         raise InputError(
             f"{sweep.source}: the plan has {len(runs):,} runs, over exploration.max_runs = {exploration.max_runs:,}",
             "lower exploration.budget, or raise exploration.max_runs",
+        )
+
+
+def _require_deadline(runs: pd.DataFrame, sweep: Sweep) -> None:
+    """Refuse a plan that no schedule ends in time: its expected hours on all chips, its days on the slots that there are."""
+    exploration = sweep.file.exploration
+    if exploration.deadline_days is None:
+        return
+    bounds = {
+        f"exploration.count = {exploration.count} chips": math.fsum(runs["gpu_hours"] * runs["chance"])
+        / 24
+        / exploration.count
+    }
+    if exploration.max_runs_at_once is not None:
+        slots = f"exploration.max_runs_at_once = {exploration.max_runs_at_once}"
+        bounds[slots] = math.fsum(runs["days"] * runs["chance"]) / exploration.max_runs_at_once
+    what, least = max(bounds.items(), key=lambda item: item[1])
+    if least > exploration.deadline_days:
+        raise InputError(
+            f"{sweep.source}: the plan takes {least:.3g} days with {what} always busy, over exploration.deadline_days = "
+            f"{exploration.deadline_days:g}",
+            f"lower exploration.budget to {exploration.deadline_days / least:.2f} of it, or give more chips, slots or days",
         )

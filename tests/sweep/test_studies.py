@@ -329,3 +329,14 @@ def test_contradicting_constraints_are_named_with_what_would_do(planned):
     assert "together they need" in caught.value.hint
     with pytest.raises(InputError, match="tokens per parameter spread over 500x"):
         planned("", HEAD.replace("count = 64", "count = 64\nmin_tokens_per_param_spread = 500"))
+
+
+def test_a_plan_that_no_schedule_ends_in_time_is_refused_with_what_would_fit(planned):
+    head = HEAD.replace("share = 0.4", "share = 0.9")
+    days = planned("", head).gpu_hours / 24 / 64
+    planned("", head.replace("count = 64", f"count = 64\ndeadline_days = {days * 1.01:.2f}"))
+    with pytest.raises(InputError, match="count = 64 chips always busy") as caught:
+        planned("", head.replace("count = 64", f"count = 64\ndeadline_days = {days / 2:.2f}"))
+    assert "lower exploration.budget to 0.50 of it" in caught.value.hint
+    with pytest.raises(InputError, match="max_runs_at_once = 1 always busy"):
+        planned("", head.replace("count = 64", f"count = 64\ndeadline_days = {days:.2f}\nmax_runs_at_once = 1"))
