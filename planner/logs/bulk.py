@@ -27,6 +27,9 @@ FILE = "planner_file"
 
 def load_bulk(connection: duckdb.DuckDBPyConnection, register: Register, bulk: Bulk, loaded: Loaded) -> None:
     """One bulk table into the database: its runs become segments, its rows points or, one row per run, settings."""
+    if bulk.slow:
+        connection.execute(f"CREATE OR REPLACE TEMP TABLE parsed AS SELECT * FROM {bulk.scan}", list(bulk.parameters))
+        bulk = replace(bulk, scan="parsed", parameters=[])
     columns = columns_of(bulk.columns, dialect=bulk.dialect, given=loaded.given)
     columns = _with_row_ids(columns, by_file=False)
     told = {*columns.points, *columns.settings}
@@ -45,6 +48,8 @@ def load_bulk(connection: duckdb.DuckDBPyConnection, register: Register, bulk: B
         load_rows(connection, register, bulk, loaded)
     else:
         _load_history(connection, register, bulk, columns, groups, loaded)
+    if bulk.slow:
+        connection.execute("DROP TABLE parsed")
 
 
 ROW_ID = (

@@ -133,21 +133,24 @@ def _mark_spikes(points: Points, marks: Marks) -> None:
     )  # so that sums of squares keep their digits
     first = np.repeat(starts, sizes)
     number = np.minimum(np.arange(loss.size) - first, SPIKE_WINDOW)
-    total, square = (_before(values, starts, sizes, number) for values in (centred, centred * centred))
-    with np.errstate(invalid="ignore", divide="ignore"):
-        mean = total / number
-        variance = square / number - mean * mean
-        far = (centred - mean) ** 2 > SPIKE_SD**2 * np.maximum(variance, 1e-12)
-    spikes = used[(number >= SPIKE_LEAST) & (centred > mean) & far]
-    marks[spikes] = REASONS.index(Reason.SPIKE)
+    mean, square = (_before(values, starts, sizes, number) for values in (centred, centred * centred))
+    count = np.maximum(number, 1)
+    mean /= count  # in place from here on: twenty million losses are eight passes less
+    square /= count
+    square -= mean * mean  # now the variance
+    np.maximum(square, 1e-12, out=square)
+    centred -= mean
+    spikes = (number >= SPIKE_LEAST) & (centred > 0) & (centred * centred > SPIKE_SD**2 * square)
+    marks[used[spikes]] = REASONS.index(Reason.SPIKE)
 
 
 def _before(values: Array, starts: NDArray[np.int64], sizes: NDArray[np.int64], number: NDArray[np.int64]) -> Array:
     """The sum of the `number` values before each one, within its run: at most SPIKE_WINDOW."""
-    summed = np.concatenate([[0.0], np.cumsum(values)])[:-1]
-    low = np.repeat(summed[starts], sizes)  # where the run is younger than the window
-    shifted = np.concatenate([summed[:SPIKE_WINDOW], summed[:-SPIKE_WINDOW]])[: summed.size]
-    return summed - np.where(number < SPIKE_WINDOW, low, shifted)
+    summed = np.cumsum(values)
+    summed -= values
+    since = np.repeat(summed[starts], sizes)  # where the run is younger than the window
+    np.copyto(since[SPIKE_WINDOW:], summed[:-SPIKE_WINDOW], where=number[SPIKE_WINDOW:] == SPIKE_WINDOW)
+    return np.asarray(summed - since)
 
 
 __all__ = ["REASONS", "Points", "Reason", "marks_of"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections import deque
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from planner.logs.load import read_settings
 from planner.logs.schedule import schedules_of
 from planner.logs.stitch import Piece, stitch
 
+WORKERS = 2
 BLOCK = 1_000_000  # points of whole runs that stand in memory at once
 
 _SPANS = """
@@ -135,20 +137,19 @@ class _Judged:
 def _judge_all(
     connection: duckdb.DuckDBPyConnection, blocks: Iterable[_Block], keep: frozenset[Reason], window: int | None
 ) -> list[pd.DataFrame]:
-    """Finals of every block; the next block is read while the one before is worked on."""
+    """Finals of every block; the next blocks are read while those before are worked on."""
     finals: list[pd.DataFrame] = []
     held = _columns_held(connection)
-    with ThreadPoolExecutor(1) as worker:
-        waiting: Future[_Judged] | None = None
+    with ThreadPoolExecutor(WORKERS) as workers:
+        waiting: deque[Future[_Judged]] = deque()
         for block in blocks:
             segments = np.array([piece.number for _, pieces in block for piece in pieces], np.int64)
             owner = np.repeat(np.arange(len(block)), [len(pieces) for _, pieces in block])
             points, order = _read(connection, segments, owner, held)
-            if waiting is not None:
-                finals.append(_written(connection, waiting.result()))
-            waiting = worker.submit(_judge_block, block, segments, order, points, keep, window)
-        if waiting is not None:
-            finals.append(_written(connection, waiting.result()))
+            if len(waiting) == WORKERS:
+                finals.append(_written(connection, waiting.popleft().result()))
+            waiting.append(workers.submit(_judge_block, block, segments, order, points, keep, window))
+        finals += [_written(connection, judged.result()) for judged in waiting]
     return finals
 
 
