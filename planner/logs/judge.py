@@ -61,7 +61,7 @@ def judge(
         connection.execute("UPDATE segments SET run = n.run FROM new_runs AS n WHERE segments.segment = n.segment")
         connection.unregister("new_runs")
     connection.execute("DELETE FROM finals WHERE run NOT IN (SELECT run FROM segments)")
-    finals = _judge_all(connection, _blocks(wanted), keep, window)
+    finals = _judge_all(connection, wanted, keep, window)
     if finals:
         connection.register("new_finals", pd.concat(finals, ignore_index=True))
         connection.execute("DELETE FROM finals WHERE run IN (SELECT run FROM new_finals)")
@@ -135,14 +135,14 @@ class _Judged:
 
 
 def _judge_all(
-    connection: duckdb.DuckDBPyConnection, blocks: Iterable[_Block], keep: frozenset[Reason], window: int | None
+    connection: duckdb.DuckDBPyConnection, runs: dict[str, list[Piece]], keep: frozenset[Reason], window: int | None
 ) -> list[pd.DataFrame]:
     """Finals of every block; the next blocks are read while those before are worked on."""
     finals: list[pd.DataFrame] = []
-    held = _columns_held(connection)
+    held = _columns_held(connection, [piece.number for pieces in runs.values() for piece in pieces])
     with ThreadPoolExecutor(WORKERS) as workers:
         waiting: deque[Future[_Judged]] = deque()
-        for block in blocks:
+        for block in _blocks(runs):
             segments = np.array([piece.number for _, pieces in block for piece in pieces], np.int64)
             owner = np.repeat(np.arange(len(block)), [len(pieces) for _, pieces in block])
             points, order = _read(connection, segments, owner, held)
@@ -167,11 +167,13 @@ def _written(connection: duckdb.DuckDBPyConnection, judged: _Judged) -> pd.DataF
     return judged.finals
 
 
-def _columns_held(connection: duckdb.DuckDBPyConnection) -> frozenset[str]:
-    """The columns of points that hold anything at all."""
-    counts = connection.execute(
-        f"SELECT {', '.join(f'bool_or({name} IS NOT NULL)' for name in _COLUMNS)} FROM points"
-    ).fetchall()[0]
+def _columns_held(connection: duckdb.DuckDBPyConnection, segments: Sequence[int]) -> frozenset[str]:
+    """The columns that hold anything in points of these segments, or between them."""
+    if not segments:
+        return frozenset()
+    listed = ", ".join(f"bool_or({name} IS NOT NULL)" for name in _COLUMNS)
+    where = f"segment BETWEEN {min(segments)} AND {max(segments)}"
+    counts = connection.execute(f"SELECT {listed} FROM points WHERE {where}").fetchall()[0]
     return frozenset(name for name, there in zip(_COLUMNS, counts, strict=True) if there)
 
 
