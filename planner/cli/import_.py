@@ -62,7 +62,12 @@ def import_logs(
     client can query it: tables runs, segments, points, evals, sources.
     """
     from planner.cli.import_folder import import_into
+    from planner.encode import FORMATS
+    from planner.errors import InputError
     from planner.logs.importing import Settings, parse_keep
+
+    if points is not None and points not in FORMATS:
+        raise InputError(f"--points {points!r} is no format", f"one of: {', '.join(FORMATS)}")
 
     settings = Settings(
         columns=_pairs("--column", column), constants=_pairs("--set", constant), keep=parse_keep(keep or []),

@@ -116,6 +116,7 @@ def test_settings_that_are_not_as_planned_are_told(planner, tmp_path):
         (("--set", "context_length"), "is not a name=value"),
         (("--keep", "mood"), "is no reason"),
         (("--format", "fax"), "is no reader"),
+        (("--points", "xlsx"), "is no format"),
     ],
 )
 def test_options_that_mean_nothing_are_refused(planner, tmp_path, options, says):
