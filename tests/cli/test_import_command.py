@@ -1,6 +1,7 @@
 """`planner import`: logs in, a table of runs and a database out."""
 
 import json
+import subprocess
 import sys
 from pathlib import Path
 
@@ -148,3 +149,21 @@ def test_a_tracker_that_fails_is_exit_3_and_the_rest_is_kept(planner, tmp_path, 
     assert done.code == 3
     assert "answered 500" in (done.json["error"]["message"] if as_json else done.err)
     assert pd.read_csv(tmp_path / "out/runs.csv")["run_id"].tolist() == ["clean", "restarted"]
+
+
+def test_credentials_of_an_address_reach_no_file(tmp_path):
+    code = (
+        "import sys; sys.path[:0] = [sys.argv.pop(1), sys.argv.pop(1)]\n"
+        "from test_segments import Tracker\nfrom planner.logs import detect\nfrom planner.cli.app import main\n"
+        "detect.READERS = (Tracker(), *detect.READERS)\nmain(sys.argv[1:])"
+    )
+    tests = Path(__file__).resolve().parent.parent
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tests), str(tests / "logs"), "import", "tracker://me:hunter2@lab/x?api_key=hunter2"],
+        cwd=tmp_path, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    files = [file for file in tmp_path.rglob("*") if file.is_file()]
+    assert {"provenance.json", "runs.csv", "lab.duckdb"} == {file.name for file in files}
+    assert "hunter2" not in done.stdout + done.stderr
+    assert all("hunter2" not in str(file) and b"hunter2" not in file.read_bytes() for file in files)
