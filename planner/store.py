@@ -22,6 +22,7 @@ import pandas as pd
 
 from planner.encode import table_bytes, to_json
 from planner.errors import InputError, WorldError
+from planner.text import scrubbed
 
 SCHEMA = 1
 PROVENANCE = "provenance.json"
@@ -144,7 +145,7 @@ class Folder:
                 "schema": SCHEMA,
                 "state": state,
                 "command": self.command,
-                "arguments": sys.argv[1:],
+                "arguments": [scrubbed(argument) for argument in sys.argv[1:]],
                 "planner": planner_version(),
                 "inputs": self.inputs,
                 "seed": self.seed,

@@ -5,6 +5,12 @@ from __future__ import annotations
 import hashlib
 import re
 
+# `user:password@` and the query parameters that trackers and object stores sign with.
+_USER = re.compile(r"(?<=://)[^/?#\s]*@")
+_SECRET = re.compile(
+    r"(?i)([?&;](?:[^=&#\s]*(?:key|token|secret|password|passwd|signature|credential|sig|auth)[^=&#\s]*)=)[^&#\s]*"
+)
+
 
 def visible(text: str) -> str:
     """Control and direction characters, which a terminal or page would obey, as their escapes: \\x1b, \\n."""
@@ -22,3 +28,8 @@ def slug(text: str, *, longest: int = 60, digits: int = 6) -> str:
     if plain and plain == text:
         return plain
     return f"{plain or 'x'}-{hashlib.sha256(text.encode('utf-8')).hexdigest()[:digits]}"
+
+
+def scrubbed(text: str) -> str:
+    """A URI, or a text that holds URIs, without user names, passwords and signed parameters."""
+    return _SECRET.sub(r"\1***", _USER.sub("***@", text))

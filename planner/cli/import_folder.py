@@ -75,6 +75,6 @@ def _remove(path: Path, parents: list[Path]) -> None:
 
 
 def _name(source: str) -> str:
-    from planner.text import slug
+    from planner.text import scrubbed, slug
 
-    return slug(Path(source).name.partition(".")[0] or "logs")
+    return slug(Path(scrubbed(source).partition("?")[0]).name.partition(".")[0] or "logs")

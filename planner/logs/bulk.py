@@ -27,13 +27,14 @@ FILE = "planner_file"
 
 def load_bulk(connection: duckdb.DuckDBPyConnection, register: Register, bulk: Bulk, loaded: Loaded) -> None:
     """One bulk table into the database: its runs become segments, its rows points or, one row per run, settings."""
+    if bulk.slow:
+        connection.execute(f"CREATE OR REPLACE TEMP TABLE parsed AS SELECT * FROM {bulk.scan}", list(bulk.parameters))
+        bulk = replace(bulk, scan="parsed", parameters=[])
     columns = columns_of(bulk.columns, dialect=bulk.dialect, given=loaded.given)
     columns = _with_row_ids(columns, by_file=False)
     told = {*columns.points, *columns.settings}
-    if {"tokens", ROW_ID} <= told and not {
-        "step",
-        "status",
-    } & told:  # tokens stand for steps; rows with a state are attempts
+    # Tokens stand for steps; but rows that tell a state are attempts.
+    if {"tokens", ROW_ID} <= told and "step" not in told and "status" not in told:
         columns = replace(columns, points={**columns.points, "step": columns.points["tokens"]})
     groups = _groups(connection, bulk, columns) if "step" in columns.points else []
     if ROW_ID in columns.settings and _told_once(groups):
@@ -45,11 +46,12 @@ def load_bulk(connection: duckdb.DuckDBPyConnection, register: Register, bulk: B
         load_rows(connection, register, bulk, loaded)
     else:
         _load_history(connection, register, bulk, columns, groups, loaded)
+    if bulk.slow:
+        connection.execute("DROP TABLE parsed")
 
 
-ROW_ID = (
-    "row_id"  # the setting run_id, where every row says it; else it is said once for a file, in its config for instance
-)
+# The setting run_id where every row says it; else it is said once for a file, in its config for instance.
+ROW_ID = "row_id"
 
 
 def _with_row_ids(columns: Columns, *, by_file: bool) -> Columns:

@@ -52,11 +52,8 @@ def marks_of(points: Points, final_step: Array, keep: frozenset[Reason]) -> Mark
     """
     marks = np.zeros(points.run.size, np.uint8)
     _mark_overlaps(points, marks)
-    has_loss, has_train = ~np.isnan(points.loss), ~np.isnan(points.train_loss)
-    finite = (np.isfinite(points.loss) | ~has_loss) & (np.isfinite(points.train_loss) | ~has_train)
-    _mark(marks, ~finite, Reason.NOT_FINITE)
-    if has_train.any():
-        _mark_spikes(points, marks)
+    _mark(marks, np.isinf(points.loss) | np.isinf(points.train_loss), Reason.NOT_FINITE)
+    _mark_spikes(points, marks)
     if np.isfinite(final_step).any():
         codes = points.run - (points.run[0] if points.run.size else 0)
         _mark(marks, points.step > np.where(np.isnan(final_step), np.inf, final_step)[codes], Reason.AFTER_FINAL)
@@ -133,21 +130,24 @@ def _mark_spikes(points: Points, marks: Marks) -> None:
     )  # so that sums of squares keep their digits
     first = np.repeat(starts, sizes)
     number = np.minimum(np.arange(loss.size) - first, SPIKE_WINDOW)
-    total, square = (_before(values, starts, sizes, number) for values in (centred, centred * centred))
-    with np.errstate(invalid="ignore", divide="ignore"):
-        mean = total / number
-        variance = square / number - mean * mean
-        far = (centred - mean) ** 2 > SPIKE_SD**2 * np.maximum(variance, 1e-12)
-    spikes = used[(number >= SPIKE_LEAST) & (centred > mean) & far]
-    marks[spikes] = REASONS.index(Reason.SPIKE)
+    mean, square = (_before(values, starts, sizes, number) for values in (centred, centred * centred))
+    count = np.maximum(number, 1)
+    mean /= count  # in place from here on: twenty million losses are eight passes less
+    square /= count
+    square -= mean * mean  # now the variance
+    np.maximum(square, 1e-12, out=square)
+    centred -= mean
+    spikes = (number >= SPIKE_LEAST) & (centred > 0) & (centred * centred > SPIKE_SD**2 * square)
+    marks[used[spikes]] = REASONS.index(Reason.SPIKE)
 
 
 def _before(values: Array, starts: NDArray[np.int64], sizes: NDArray[np.int64], number: NDArray[np.int64]) -> Array:
     """The sum of the `number` values before each one, within its run: at most SPIKE_WINDOW."""
-    summed = np.concatenate([[0.0], np.cumsum(values)])[:-1]
-    low = np.repeat(summed[starts], sizes)  # where the run is younger than the window
-    shifted = np.concatenate([summed[:SPIKE_WINDOW], summed[:-SPIKE_WINDOW]])[: summed.size]
-    return summed - np.where(number < SPIKE_WINDOW, low, shifted)
+    summed = np.cumsum(values)
+    summed -= values
+    since = np.repeat(summed[starts], sizes)  # where the run is younger than the window
+    np.copyto(since[SPIKE_WINDOW:], summed[:-SPIKE_WINDOW], where=number[SPIKE_WINDOW:] == SPIKE_WINDOW)
+    return np.asarray(summed - since)
 
 
 __all__ = ["REASONS", "Points", "Reason", "marks_of"]

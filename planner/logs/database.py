@@ -5,6 +5,7 @@ Every import is one transaction: it is there whole or not at all. A second impor
 
 from __future__ import annotations
 
+import tempfile
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -43,11 +44,14 @@ def held(path: Path | None, *, patience: float = PATIENCE) -> Iterator[duckdb.Du
     not ours.
     """
     connection = _connect(path, patience)
-    try:
-        connection.execute(f"SET threads = 2; SET memory_limit = '{MEMORY}'; SET enable_progress_bar = false")
-        yield connection
-    finally:
-        connection.close()
+    with tempfile.TemporaryDirectory(prefix="planner-") as spill:
+        try:
+            if path is None:  # a database in a file spills beside it
+                connection.execute("SET temp_directory = ?", [spill])
+            connection.execute(f"SET threads = 2; SET memory_limit = '{MEMORY}'; SET enable_progress_bar = false")
+            yield connection
+        finally:
+            connection.close()
 
 
 @contextmanager

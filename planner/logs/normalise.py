@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -49,9 +50,9 @@ class Columns:
 
     @property
     def mapped(self) -> dict[str, str]:
-        """Their names that became others of ours."""
+        """Their names that became others of ours; "config.seed" is no other name than `seed`."""
         both = {**self.points, **self.settings}
-        return {column.theirs: ours for ours, column in both.items() if column.theirs != ours}
+        return {column.theirs: ours for ours, column in both.items() if re.split(r"[./]", column.theirs)[-1] != ours}
 
 
 def columns_of(names: Iterable[str], *, dialect: str = "", given: Mapping[str, str], steps: bool = True) -> Columns:

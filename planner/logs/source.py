@@ -9,21 +9,11 @@ from functools import cached_property
 from pathlib import Path
 
 from planner.errors import InputError, WorldError
-from planner.text import visible
+from planner.text import scrubbed, visible
 
 HEAD = 4096  # bytes that tell a format
 MOST_FILES = 1_000_000
 _URI = re.compile(r"^[a-z][a-z0-9+.-]*://", re.IGNORECASE)
-# `user:password@` and the query parameters that trackers and object stores sign with.
-_USER = re.compile(r"(?<=://)[^/?#\s]*@")
-_SECRET = re.compile(
-    r"(?i)([?&;](?:[^=&#\s]*(?:key|token|secret|password|passwd|signature|credential|sig|auth)[^=&#\s]*)=)[^&#\s]*"
-)
-
-
-def scrubbed(text: str) -> str:
-    """A URI, or a text that holds URIs, without user names, passwords and signed parameters."""
-    return _SECRET.sub(r"\1***", _USER.sub("***@", text))
 
 
 @dataclass(frozen=True)

@@ -218,7 +218,8 @@ def _notes(frame: pd.DataFrame) -> list[str]:
         if number:
             notes.append(f"{number:,} runs {text}" if number > 1 else f"1 run: {text}")
     if "annealed" in frame and (number := int((frame["annealed"] == "false").sum())):
-        notes.append(f"{number:,} runs end un-annealed: their learning rate is above {ANNEALED:.0%} of its peak")
+        ends = "run ends" if number == 1 else "runs end"
+        notes.append(f"{number:,} {ends} un-annealed: the learning rate is above {ANNEALED:.0%} of its peak")
     return notes
 
 

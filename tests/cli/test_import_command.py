@@ -1,6 +1,7 @@
 """`planner import`: logs in, a table of runs and a database out."""
 
 import json
+import subprocess
 import sys
 from pathlib import Path
 
@@ -116,6 +117,7 @@ def test_settings_that_are_not_as_planned_are_told(planner, tmp_path):
         (("--set", "context_length"), "is not a name=value"),
         (("--keep", "mood"), "is no reason"),
         (("--format", "fax"), "is no reader"),
+        (("--points", "xlsx"), "is no format"),
     ],
 )
 def test_options_that_mean_nothing_are_refused(planner, tmp_path, options, says):
@@ -134,3 +136,34 @@ def test_names_of_theirs_and_constants_are_the_users(planner, tmp_path):
     assert told["mapped"] == {"colour": "loss", "consumed_samples": "tokens"}
     assert run["loss"] == 2.5
     assert run["tokens"] == 25 * 100
+
+
+@pytest.mark.parametrize("as_json", [True, False])
+def test_a_tracker_that_fails_is_exit_3_and_the_rest_is_kept(planner, tmp_path, monkeypatch, as_json):
+    from test_segments import Tracker
+
+    from planner.logs import detect
+
+    monkeypatch.setattr(detect, "READERS", (Tracker(fails_after=2), *detect.READERS))
+    done = planner("import", "tracker://lab", "-o", "out", *(["--json"] if as_json else []))
+    assert done.code == 3
+    assert "answered 500" in (done.json["error"]["message"] if as_json else done.err)
+    assert pd.read_csv(tmp_path / "out/runs.csv")["run_id"].tolist() == ["clean", "restarted"]
+
+
+def test_credentials_of_an_address_reach_no_file(tmp_path):
+    code = (
+        "import sys; sys.path[:0] = [sys.argv.pop(1), sys.argv.pop(1)]\n"
+        "from test_segments import Tracker\nfrom planner.logs import detect\nfrom planner.cli.app import main\n"
+        "detect.READERS = (Tracker(), *detect.READERS)\nmain(sys.argv[1:])"
+    )
+    tests = Path(__file__).resolve().parent.parent
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tests), str(tests / "logs"), "import", "tracker://me:hunter2@lab/x?api_key=hunter2"],
+        cwd=tmp_path, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    files = [file for file in tmp_path.rglob("*") if file.is_file()]
+    assert {"provenance.json", "runs.csv", "lab.duckdb"} == {file.name for file in files}
+    assert "hunter2" not in done.stdout + done.stderr
+    assert all("hunter2" not in str(file) and b"hunter2" not in file.read_bytes() for file in files)
