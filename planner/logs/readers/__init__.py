@@ -17,11 +17,13 @@ from planner.logs.readers.trackio import Trackio
 from planner.logs.readers.trainer_state import TrainerState
 from planner.logs.readers.wandb_export import WandbExport
 from planner.logs.readers.wandb_offline import WandbOffline
+from planner.logs.readers.wandb_server import WandbServer
 from planner.logs.segment import Reader
 
 READERS: tuple[Reader, ...] = (
     WandbOffline(),
     MlflowFiles(),
+    WandbServer(),
     MlflowServer(),
     Trackio(),
     TrainerState(),

@@ -39,9 +39,7 @@ class MlflowServer:
 
     def claim(self, source: Source) -> list[Part]:
         """The URI itself, when its scheme is one of MLflow's."""
-        uri = source.uri.lower()
-        wandb = uri.startswith(("https://wandb.ai/", "http://wandb.ai/"))
-        return [Part(source)] if uri.startswith(_SCHEMES) and not wandb else []
+        return [Part(source)] if source.uri.lower().startswith(_SCHEMES) else []
 
     def read(self, parts: Sequence[Part]) -> Log:
         """One segment per run, in the order they were started."""

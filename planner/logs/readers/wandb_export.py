@@ -14,7 +14,6 @@ import csv
 import gzip
 import io
 import json
-import math
 import re
 import zlib
 from collections import Counter
@@ -26,11 +25,12 @@ from typing import Any
 import duckdb
 
 from planner.errors import InputError, WorldError
-from planner.logs.curves import Curves, OwnSteps, number, setting, travelled
+from planner.logs.curves import Curves, number, setting, travelled
 from planner.logs.names import POINT, meaning
 from planner.logs.segment import Log, Segment
 from planner.logs.source import Part, Source, head
 from planner.logs.texts import document, lines, opened, sample
+from planner.logs.wandb_rows import history_of
 
 _STEP, _TIME, _RUNTIME = "_step", "_timestamp", "_runtime"
 _ABOUT = {
@@ -99,25 +99,15 @@ def _segments(part: Part, skipped: Counter[str]) -> Iterator[Segment]:
 
 
 def _history(part: Part, rows: Iterable[Mapping[str, Any]]) -> Segment:
-    curves, steps, first, last = Curves(), OwnSteps(), math.nan, math.nan
-    for count, row in enumerate(rows):
-        values = {
-            name: found for name, value in row.items() if (found := number(value)) is not None and not math.isnan(found)
-        }
-        time = values.get(_TIME, math.nan)
-        first, last = (time if math.isnan(first) else first), (last if math.isnan(time) else time)
-        step = steps.of(values, values.get(_STEP, float(count)))
-        for name, value in values.items():
-            if not name.startswith("_") and not name.startswith("Unnamed"):
-                curves.add(name, step, value, time)
+    curves, started, ended = history_of(rows, nan_is_missing=True)
     name = _run_of(part.files[0])
     return Segment(
         key=name if _ID.fullmatch(name) else str(part.files[0]),
         place=part.place,
         dialect="wandb",
         name=name,
-        started=None if math.isnan(first) else first,
-        ended=None if math.isnan(last) else last,
+        started=started,
+        ended=ended,
         history=curves.series(),
     )
 
