@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import codecs
 import gzip
+import io
 import json
 import re
 import zlib
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import Any, cast
 
 from planner.errors import InputError, WorldError
-from planner.logs.source import Part
+from planner.logs.source import Part, head
 
 LONGEST_LINE = 1 << 20  # characters; a longer line is no line of a training log
 LARGEST_DOCUMENT = 1 << 30  # bytes of one JSON file, which is read whole
 SAMPLE = 1 << 18  # bytes at the start of a file that are searched for a tool's mark
+_TOO_LONG = "a line of more than a million characters"
 _CHUNK = 1 << 20
 _GZIP = b"\x1f\x8b"
 # Escape sequences of terminals (ECMA-48): colours and cursor moves, and titles that end in a bell.
@@ -26,21 +28,21 @@ _ENDS = re.compile(r"[\r\n]+")  # a progress bar starts its line again with \r
 _MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 
 
-def opened(path: Path) -> IO[bytes]:
+def opened(path: Path) -> io.BufferedReader:
     """A file to read, unpacked when it is gzip; OSError when it cannot be opened."""
-    plain = path.open("rb")
-    packed = plain.read(2) == _GZIP
-    plain.seek(0)
-    return cast("IO[bytes]", gzip.GzipFile(fileobj=plain)) if packed else plain
+    return cast("io.BufferedReader", gzip.open(path)) if head(path, 2) == _GZIP else path.open("rb")
 
 
 def sample(path: Path, size: int = SAMPLE) -> bytes:
-    """The first bytes of a file after unpacking; empty when it cannot be read."""
+    """The first bytes of a file after unpacking, as far as it can be read."""
+    found = b""
     try:
         with opened(path) as file:
-            return file.read(size)
+            while len(found) < size and (chunk := file.read1(size - len(found))):
+                found += chunk
     except (OSError, EOFError, zlib.error):
-        return b""
+        pass
+    return found
 
 
 def chunks(part: Part, skipped: Counter[str]) -> Iterator[bytes]:
@@ -48,7 +50,7 @@ def chunks(part: Part, skipped: Counter[str]) -> Iterator[bytes]:
     path = part.files[0]
     try:
         with opened(path) as file:
-            while chunk := file.read(_CHUNK):
+            while chunk := file.read1(_CHUNK):  # what there is: of a damaged file as much as can be unpacked
                 yield chunk
     except (EOFError, zlib.error, gzip.BadGzipFile):
         skipped["the rest of a gzip file that is cut short or damaged"] += 1
@@ -68,10 +70,12 @@ def lines(part: Part, skipped: Counter[str]) -> Iterator[str]:
             del whole[0]
             too_long = False
         for line in whole:
-            if line:
+            if len(line) > LONGEST_LINE:
+                skipped[_TOO_LONG] += 1
+            elif line:
                 yield _ANSI.sub("", line) if "\x1b" in line else line
         if len(rest) > LONGEST_LINE:
-            skipped["a line of more than a million characters"] += not too_long
+            skipped[_TOO_LONG] += not too_long
             rest, too_long = "", True
     if rest.strip() and not too_long:
         skipped["a last line cut in half"] += 1

@@ -55,7 +55,7 @@ def _pairs(pieces: list[str], between: str) -> dict[str, float]:
 MAXTEXT = Stdout(
     name="maxtext",
     reads="stdout of MaxText",
-    mark=re.compile(rb"completed step: \d+, seconds: [\d.]+, TFLOP/s/device: "),
+    mark=re.compile(rb"completed step: [\d,]+, seconds: [\d.]+, TFLOP/s/device: "),
     parser=parser,
 )
 

@@ -66,7 +66,7 @@ def _pairs(text: str) -> dict[str, float]:
 MEGATRON = Stdout(
     name="megatron",
     reads="stdout of Megatron-LM",
-    mark=re.compile(rb"iteration +\d+ */ *\d+ *\|[^\n]*\| *(?:lm )?loss"),
+    mark=re.compile(rb"iteration +[\d,]+ */ *[\d,]+ *\|[^\n]*\| *(?:lm )?loss"),
     parser=parser,
 )
 

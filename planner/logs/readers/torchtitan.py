@@ -92,7 +92,7 @@ TORCHTITAN = Stdout(
     reads="stdout of torchtitan",
     # Colours stand between the words.
     mark=re.compile(
-        rb"step: *\d+(?:\x1b\[[0-9;]*m|\s)+loss: *[\d.naninf-]+(?:\x1b\[[0-9;]*m|\s)+(?:grad_norm|memory): "
+        rb"step: *[\d,]+(?:\x1b\[[0-9;]*m|\s)+loss: *[\d.naninf-]+(?:\x1b\[[0-9;]*m|\s)+(?:grad_norm|memory): "
     ),
     parser=parser,
 )

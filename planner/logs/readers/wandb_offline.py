@@ -39,7 +39,7 @@ class WandbOffline:
     def claim(self, source: Source) -> list[Part]:
         """One part per .wandb file; what else lies in its folder (console output, metadata) goes with it."""
         runs = {file: file.parent for file in source.files if head(file, 4) == _MARK}
-        folders = set(runs.values())
+        folders = {folder for folder in runs.values() if folder.name.startswith(("run-", "offline-run-"))}
         beside: dict[Path, list[Path]] = defaultdict(list)
         for file in source.files if source.root and source.root.is_dir() else ():
             for folder in list(file.parents)[:3]:
