@@ -20,10 +20,16 @@ class Claim:
     parts: list[Part]
 
 
-def claims_of(source: Source) -> list[Claim]:
-    """The readers of a source with their parts, each file once; InputError that lists the readers when none fits."""
+def claims_of(source: Source, only: str = "") -> list[Claim]:
+    """The readers of a source with their parts, each file once; InputError that lists the readers when none fits.
+
+    `only` names the one reader that may be used.
+    """
+    readers = [reader for reader in READERS if only in ("", reader.name)]
+    if not readers:
+        raise InputError(f"--format {only!r} is no reader", f"one of: {', '.join(reader.name for reader in READERS)}")
     claims, left = [], source
-    for reader in READERS:
+    for reader in readers:
         parts = reader.claim(left)
         if parts:
             claims.append(Claim(reader, parts))

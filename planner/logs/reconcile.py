@@ -1,79 +1,72 @@
-"""Logs and plan become one clean table of runs."""
+"""What was logged beside what was planned: every planned run once, with what became of it."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
+import duckdb
 import numpy as np
 import pandas as pd
 
 from planner.errors import InputError
+from planner.logs.importing import Logged, Settings, read_logs
+from planner.logs.matching import Difference, differences_of, matched_by_content
+from planner.logs.status import WHOLE
 from planner.models.flops import training_flops
 from planner.runs.columns import DEFAULT_LOSS_UNIT, Status
 from planner.runs.read import read_runs
 
-# What trackers call a run's state, and ours.
-STATES = {
-    "finished": Status.COMPLETED, "completed": Status.COMPLETED, "failed": Status.FAILED, "crashed": Status.FAILED,
-    "killed": Status.CANCELLED, "cancelled": Status.CANCELLED, "diverged": Status.DIVERGED, "running": Status.RUNNING,
-    "preempted": Status.PREEMPTED,
-}  # fmt: skip
+HOURS_OFF = 0.20  # measured hours this far from the modelled ones are said
 
 
 @dataclass(frozen=True)
 class Imported:
-    """The table of runs: every planned run once, with what became of it.
+    """The table of runs, with what the plan and the logs say of each other.
 
-    `missing` are run_ids planned and not logged, `unplanned` logged and not planned; `unfinished` counts runs by a
-    status other than completed.
+    With a plan `frame` holds every planned run once. `missing` are run_ids planned and not logged, `unplanned` logged and not
+    planned (their rows in `extra`); `unfinished` counts runs that are no finals by status, and completed ones that are not
+    final. `by_content` says which logged run stands for which planned one where no id told it. `hours_off` are runs whose
+    measured hours are more than 20 % off the modelled ones, `hours_ratio` the median of measured over modelled. `logged` is
+    what was read.
     """
 
     frame: pd.DataFrame
     missing: tuple[str, ...]
     unplanned: tuple[str, ...]
     unfinished: dict[str, int]
+    logged: Logged
+    extra: pd.DataFrame = field(default_factory=pd.DataFrame)
+    by_content: dict[str, str] = field(default_factory=dict)
+    differences: tuple[Difference, ...] = ()
+    hours_off: tuple[str, ...] = ()
+    hours_ratio: float | None = None
+    notes: tuple[str, ...] = ()
 
 
-def import_logs(logs: str | Path, plan: pd.DataFrame, *, usd_per_gpu_hour: float) -> Imported:
-    """Join the logs in a csv, jsonl or parquet file to the plan by `run_id`.
+def import_logs(
+    logs: str | Path | Sequence[str | Path],
+    plan: pd.DataFrame | None = None,
+    *,
+    usd_per_gpu_hour: float | None = None,
+    settings: Settings | None = None,
+    database: Path | duckdb.DuckDBPyConnection | None = None,
+) -> Imported:
+    """The runs in one or several sources of logs, joined to the plan where there is one.
 
-    Tokens, hours, status and loss are the logged ones; FLOPs, dollars and energy are recomputed from tokens and hours
-    really spent. Raises InputError for a run logged twice, an unknown state, or a finished run without a loss.
+    A logged run belongs to the planned run of its `run_id`, else to the one of equal architecture, tokens, learning rate,
+    batch and seed. Tokens, hours, status and loss are the logged ones; FLOPs, dollars and energy are recomputed from tokens
+    and hours really spent, failed attempts included; hours that were not logged are the plan's for the tokens seen.
+
+    Raises InputError for sources that cannot be read, an unknown state, a run that completed twice, or a finished run
+    without a loss; WorldError when `database` stays locked.
     """
-    table = read_runs(logs)
-    seen = table.frame
-    for name in ("run_id", "status", "loss", "tokens", "gpu_hours"):
-        if name not in seen:
-            raise InputError(f"{logs}: no column {name!r}", "log it under this name")
-    for name in ("tokens", "gpu_hours"):
-        bad = ~(np.isfinite(_numeric(logs, seen, name)) & (seen[name] >= 0))
-        if bad.any():
-            row = seen[bad].iloc[0]
-            raise InputError(
-                f"{logs}: line {int(row['line'])}: {name} of run {row['run_id']!r} is {row[name]}", "mend it"
-            )
-    if seen["run_id"].duplicated().any():
-        twice = seen[seen["run_id"].duplicated()].iloc[0]
-        raise InputError(
-            f"{logs}: line {int(twice['line'])}: run {twice['run_id']!r} is logged twice", "keep its last segment"
-        )
-    seen = seen.assign(status=seen["status"].str.strip().str.lower().map(STATES))
-    if seen["status"].isna().any():
-        odd = table.frame[seen["status"].isna()].iloc[0]
-        raise InputError(
-            f"{logs}: line {int(odd['line'])}: unknown state {odd['status']!r}", f"one of: {', '.join(STATES)}"
-        )
-    _require_losses(logs, seen)
-    planned, logged = set(plan["run_id"]), set(seen["run_id"])
-    frame = _joined(plan, seen, usd_per_gpu_hour)
-    status = frame["status"].value_counts()
-    return Imported(
-        frame=frame,
-        missing=tuple(sorted(planned - logged)),
-        unplanned=tuple(sorted(logged - planned)),
-        unfinished={str(name): int(number) for name, number in status.sort_index().items() if name != Status.COMPLETED},
-    )
+    sources = [logs] if isinstance(logs, (str, Path)) else list(logs)
+    logged = read_logs(sources, settings, database=database)
+    if plan is None:
+        return _without_plan(logged, usd_per_gpu_hour)
+    return _with_plan(logged, plan, usd_per_gpu_hour)
 
 
 def read_plan(path: str | Path) -> pd.DataFrame:
@@ -92,38 +85,128 @@ def read_plan(path: str | Path) -> pd.DataFrame:
     return frame
 
 
-def _numeric(place: str | Path, frame: pd.DataFrame, name: str) -> pd.Series:
-    if not pd.api.types.is_numeric_dtype(frame[name]):
-        raise InputError(f"{place}: column {name!r} is not all numbers", "mend the cells that are text")
-    return frame[name]
+def _without_plan(logged: Logged, usd_per_gpu_hour: float | None) -> Imported:
+    frame = logged.frame
+    if usd_per_gpu_hour is not None and "gpu_hours" in frame:
+        frame = frame.assign(usd=frame["gpu_hours"].astype(float) * usd_per_gpu_hour)
+    return Imported(frame, (), (), _unfinished(frame), logged)
 
 
-def _require_losses(logs: str | Path, seen: pd.DataFrame) -> None:
-    finished = seen["status"] == Status.COMPLETED
-    bad = finished & ~(np.isfinite(seen["loss"]) & (seen["loss"] > 0))
+def _with_plan(logged: Logged, plan: pd.DataFrame, usd_per_gpu_hour: float | None) -> Imported:
+    seen = logged.frame.copy()
+    found = matched_by_content(seen, plan)
+    seen["run_id"] = seen["run_id"].replace(found.pairs)
+    planned, known = set(plan["run_id"]), set(seen["run_id"])
+    extra = seen[~seen["run_id"].isin(planned)]
+    joined = seen[seen["run_id"].isin(planned)]
+    frame = _joined(plan, joined, usd_per_gpu_hour)
+    off, ratio = _hours(plan, frame)
+    return Imported(
+        frame=frame,
+        missing=tuple(sorted(planned - known)),
+        unplanned=tuple(sorted(known - planned)),
+        unfinished=_unfinished(frame),
+        logged=logged,
+        extra=extra,
+        by_content=found.pairs,
+        differences=differences_of(joined, plan),
+        hours_off=off,
+        hours_ratio=ratio,
+        notes=found.notes,
+    )
+
+
+def _unfinished(frame: pd.DataFrame) -> dict[str, int]:
+    counts = frame["status"].value_counts()
+    found = {str(name): int(number) for name, number in counts.sort_index().items() if name != Status.COMPLETED}
+    truncated = (frame["status"] == Status.COMPLETED) & (frame["is_final"] != "true")
+    return found | ({"not final": int(truncated.sum())} if truncated.any() else {})
+
+
+def _joined(plan: pd.DataFrame, seen: pd.DataFrame, usd_per_gpu_hour: float | None) -> pd.DataFrame:
+    measured = seen.set_index("run_id").reindex(plan["run_id"]).reset_index()
+    there = measured["status"].notna()
+    _require(seen, "tokens", missing=False)
+    _require(seen, "gpu_hours", missing=True)
+    frame = plan.copy()
+    frame["status"] = measured["status"].where(there, str(Status.PLANNED)).astype(str)
+    frame["tokens"] = _column(measured, "tokens").where(there, 0.0)
+    hours = _column(measured, "gpu_hours")
+    modelled = plan["gpu_hours"].to_numpy(float) * _part(frame["tokens"], plan)
+    frame["gpu_hours"] = hours.fillna(pd.Series(modelled, index=hours.index)).where(there, 0.0)
+    frame["gpu_hours_source"] = np.where(there, np.where(hours.notna(), "measured", "modelled"), "not run")
+    frame["flops"] = [training_flops(n, d) for n, d in zip(frame["params_active"], frame["tokens"], strict=True)]
+    if usd_per_gpu_hour is not None:
+        frame["usd"] = frame["gpu_hours"] * usd_per_gpu_hour
+    elif "usd" in plan:
+        frame["usd"] = frame["gpu_hours"] * (plan["usd"] / plan["gpu_hours"])
+    frame["energy_kwh"] = frame["gpu_hours"] * (plan["energy_kwh"] / plan["gpu_hours"])  # as the plan has it an hour
+    frame["tokens_per_param"] = frame["tokens"] / frame["params_active"]
+    whole = _part(frame["tokens"], plan) >= WHOLE
+    final = (frame["status"] == Status.COMPLETED) & whole & (measured["is_final"] == "true")
+    frame["is_final"] = final.map({True: "true", False: "false"})
+    frame["loss"] = _column(measured, "loss")
+    frame["loss_unit"] = _text(measured, "loss_unit").replace("", DEFAULT_LOSS_UNIT)
+    frame["loss_name"] = _text(measured, "loss_name")
+    return _with_what_logs_tell(frame, measured, there & (frame["status"] == Status.COMPLETED) & ~whole)
+
+
+def _with_what_logs_tell(frame: pd.DataFrame, measured: pd.DataFrame, truncated: pd.Series) -> pd.DataFrame:
+    """Columns of the import that say something here: attempts beyond one, problems, other losses."""
+    problem = _text(measured, "problem").mask(truncated, "truncated")
+    if (problem != "").any():
+        frame["problem"] = problem
+    attempts = _column(measured, "attempts").fillna(0.0)
+    if (attempts > 1).any():
+        frame["attempts"] = attempts
+    for name in ("loss_window", "loss_min", "train_loss", "lr_last"):
+        if name in measured and measured[name].notna().any():
+            frame[name] = _column(measured, name)
+    return frame
+
+
+def _part(tokens: pd.Series, plan: pd.DataFrame) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    """Tokens seen over tokens planned, 1 where the plan says none."""
+    if "tokens" not in plan:
+        return np.ones(len(plan))
+    wanted = pd.to_numeric(plan["tokens"], errors="coerce").to_numpy(float)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        part = tokens.to_numpy(float) / wanted
+    return np.where(np.isfinite(part), part, 1.0)
+
+
+def _require(seen: pd.DataFrame, name: str, *, missing: bool) -> None:
+    """Refuse logged runs of the plan with a count that cannot be, or without one that their cost needs."""
+    values = _column(seen, name)
+    bad = ~((np.isfinite(values) & (values >= 0)) | (values.isna() & missing))
     if bad.any():
         row = seen[bad].iloc[0]
         raise InputError(
-            f"{logs}: line {int(row['line'])}: run {row['run_id']!r} completed with loss {row['loss']}",
-            "mark it failed, or mend it",
+            f"{row['source']}: {name} of run {row['run_id']!r} is {values[bad].iloc[0]}",
+            f"log it, or map it: --column theirs={name}",
         )
 
 
-def _joined(plan: pd.DataFrame, seen: pd.DataFrame, usd_per_gpu_hour: float) -> pd.DataFrame:
-    measured = seen.set_index("run_id").reindex(plan["run_id"]).reset_index()
-    there = measured["status"].notna()
-    frame = plan.copy()
-    frame["status"] = measured["status"].where(there, Status.PLANNED).astype(str)
-    for name in ("tokens", "gpu_hours"):
-        frame[name] = measured[name].where(there, 0.0)
-    frame["gpu_hours_source"] = np.where(there, "measured", "not run")
-    frame["flops"] = [training_flops(n, d) for n, d in zip(frame["params_active"], frame["tokens"], strict=True)]
-    frame["usd"] = frame["gpu_hours"] * usd_per_gpu_hour
-    frame["energy_kwh"] = frame["gpu_hours"] * (plan["energy_kwh"] / plan["gpu_hours"])  # as the plan has it an hour
-    frame["tokens_per_param"] = frame["tokens"] / frame["params_active"]
-    frame["is_final"] = (frame["status"] == Status.COMPLETED).map({True: "true", False: "false"})
-    frame["loss"] = measured["loss"]
-    logged_unit = measured["loss_unit"] if "loss_unit" in measured else pd.Series("", index=measured.index)
-    frame["loss_unit"] = logged_unit.fillna("").replace("", DEFAULT_LOSS_UNIT)
-    frame["loss_name"] = measured.get("loss_name", "")
-    return frame
+def _column(frame: pd.DataFrame, name: str) -> pd.Series:
+    values = frame[name] if name in frame else pd.Series(np.nan, index=frame.index)
+    return pd.to_numeric(values, errors="coerce").astype(float)
+
+
+def _text(frame: pd.DataFrame, name: str) -> pd.Series:
+    values = frame[name] if name in frame else pd.Series("", index=frame.index)
+    return values.fillna("").astype(str)
+
+
+def _hours(plan: pd.DataFrame, frame: pd.DataFrame) -> tuple[tuple[str, ...], float | None]:
+    """Runs whose measured hours are far from the modelled ones for the tokens they saw, and the median ratio."""
+    modelled = plan["gpu_hours"].to_numpy(float) * _part(frame["tokens"], plan)
+    measured = (
+        (frame["gpu_hours_source"] == "measured").to_numpy()
+        & (modelled > 0)
+        & (frame["status"] == Status.COMPLETED).to_numpy()
+    )
+    if not measured.any():
+        return (), None
+    ratio = frame["gpu_hours"].to_numpy(float)[measured] / modelled[measured]
+    off = np.abs(ratio - 1) > HOURS_OFF
+    return tuple(frame["run_id"].to_numpy()[measured][off]), float(np.median(ratio))

@@ -32,7 +32,8 @@ class Series:
 class Segment:
     """One piece of one run: what a process logged from a start to its end, under the source's own names and units.
 
-    `key` is unique in its source (a W&B run id, an MLflow run uuid, a folder, a file) and the same when it is read again.
+    `key` is what no other run has and what stays the same when it is read again: a W&B run id, an MLflow run uuid, else the file or
+    folder as the user gave it. It stands for the run where no `run_id` did.
     `run_id` is the planner's id where it travelled (in a config, a tag or the environment), else "". `attempt` counts restarts
     from 1 where the source knows them. `config` may nest; `summary` holds last values by metric. `status` is the source's word.
     `dialect` names the tool that wrote it (`names.py`). `started` and `ended` are seconds since 1970 UTC. `place` is shown to
@@ -57,8 +58,10 @@ class Segment:
 class Bulk:
     """Rows of many runs in files that DuckDB reads in place, so that no row becomes a Python object.
 
-    `scan` is a table expression such as `read_parquet(?, filename = true)`, `parameters` its values, `columns` the names and DuckDB
-    types it has (without `filename`), `places` each file's shown place by the path DuckDB reports.
+    `scan` is a table expression such as `read_parquet(?, filename = 'planner_file')`, `parameters` its values, `columns` the
+    names and DuckDB types it has (without `planner_file`, the path as DuckDB reports it), `places` each file's shown place by
+    that path. `broken` is a query that counts the lines of given files that are no rows, where the scan gives such lines as
+    rows of nothing.
     """
 
     scan: str
@@ -66,6 +69,7 @@ class Bulk:
     columns: Mapping[str, str]
     places: Mapping[str, str]
     dialect: str = ""
+    broken: str = ""
 
 
 @dataclass(frozen=True)

@@ -51,21 +51,43 @@ def test_cost_follows_what_was_really_spent(imported):
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        ({"run_id": "b"}, "run 'b' is logged twice"),
+        ({"run_id": "z"}, "run 'z' is logged twice"),
         ({"state": "melted"}, "unknown state 'melted'"),
         ({"eval/loss": None}, "run 'a' completed with loss nan"),
         ({"eval/loss": -1.0}, "completed with loss -1.0"),
     ],
 )
 def test_bad_logs_are_refused_with_their_line(imported, change, says):
-    with pytest.raises(InputError, match=r"line \d") as caught:
+    with pytest.raises(InputError, match=r"row \d") as caught:
         imported([{**LOGS[0], **change}, *LOGS[1:]])
     assert says in caught.value.message
 
 
-def test_logs_without_hours_are_refused(imported):
-    with pytest.raises(InputError, match="no column 'gpu_hours'"):
-        imported([{key: value for key, value in LOGS[0].items() if key != "gpu_hours"}])
+def test_hours_that_were_not_logged_are_the_plans_for_the_tokens_seen(imported):
+    frame = imported([{key: value for key, value in log.items() if key != "gpu_hours"} for log in LOGS]).frame
+    assert frame["gpu_hours"].tolist() == [100.0, 50.0, 0.0]
+    assert frame["gpu_hours_source"].tolist() == ["modelled", "modelled", "not run"]
+
+
+def test_a_failed_attempt_is_charged_to_its_run(imported):
+    found = imported([{**LOGS[1], "run_id": "a"}, *LOGS])
+    assert found.frame["status"].tolist() == ["completed", "failed", "planned"]
+    assert found.frame["loss"].iloc[0] == 2.5
+    assert found.frame["gpu_hours"].iloc[0] == 110.0 + 55.0
+    assert found.frame["attempts"].tolist() == [2.0, 1.0, 0.0]
+
+
+def test_hours_more_than_a_fifth_off_the_model_are_named(imported):
+    assert imported(LOGS).hours_off == ()
+    found = imported([{**LOGS[0], "gpu_hours": 121.0}, *LOGS[1:]])
+    assert (found.hours_off, found.hours_ratio) == (("a",), 1.21)
+
+
+def test_a_completed_run_that_saw_too_few_tokens_is_not_final(imported):
+    found = imported([{**LOGS[0], "n_tokens_seen": 1.9e10}, *LOGS[1:]])
+    assert found.frame["is_final"].tolist() == ["false", "false", "false"]
+    assert found.frame["problem"].iloc[0] == "truncated"
+    assert found.unfinished == {"failed": 1, "planned": 1, "not final": 1}
 
 
 def test_a_table_that_is_no_plan_is_refused(tmp_path):

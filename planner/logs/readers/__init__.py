@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from planner.logs.readers.json_lines import JsonLines
 from planner.logs.readers.levanter import LEVANTER, LevanterSummary
 from planner.logs.readers.maxtext import MAXTEXT
 from planner.logs.readers.megatron import MEGATRON
@@ -11,6 +12,7 @@ from planner.logs.readers.nanochat import NANOCHAT
 from planner.logs.readers.nemo import NEMO
 from planner.logs.readers.olmo_core import OLMO_CORE, OlmoCoreFiles
 from planner.logs.readers.parquet import Parquet
+from planner.logs.readers.separated import Separated
 from planner.logs.readers.tensorboard import TensorBoard
 from planner.logs.readers.torchtitan import TORCHTITAN
 from planner.logs.readers.trackio import Trackio
@@ -39,6 +41,8 @@ READERS: tuple[Reader, ...] = (
     MAXTEXT,
     WandbExport(),
     Parquet(),
+    JsonLines(),
+    Separated(),
 )
 
 __all__ = ["READERS"]

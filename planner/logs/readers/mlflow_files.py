@@ -113,7 +113,7 @@ def _database(part: Part, connection: sqlite3.Connection, skipped: Counter[str])
     columns = {str(row[1]) for row in connection.execute("PRAGMA table_info(runs)")}
     name = "name" if "name" in columns else "''"
     runs = connection.execute(
-        f"SELECT run_uuid, {name}, status, start_time, end_time, lifecycle_stage FROM runs ORDER BY run_uuid"  # noqa: S608
+        f"SELECT run_uuid, {name}, status, start_time, end_time, lifecycle_stage FROM runs ORDER BY run_uuid"
     ).fetchall()
     params, tags = _by_run(connection, "params"), _by_run(connection, "tags")
     rows = connection.execute(
@@ -142,7 +142,7 @@ def _point(
 
 def _by_run(connection: sqlite3.Connection, table: str) -> dict[str, dict[str, str]]:
     found: dict[str, dict[str, str]] = defaultdict(dict)
-    for key, name, value in connection.execute(f"SELECT run_uuid, key, value FROM {table}"):  # noqa: S608 - one of two names
+    for key, name, value in connection.execute(f"SELECT run_uuid, key, value FROM {table}"):
         if value is not None:
             found[key][str(name)] = str(value)
     return found

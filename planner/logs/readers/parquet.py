@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from pathlib import Path
 
 import duckdb
 
-from planner.errors import InputError, WorldError
+from planner.logs.files import literal, unreadable
 from planner.logs.segment import Bulk, Log
 from planner.logs.source import Part, Source, head
 
@@ -36,28 +35,20 @@ class Parquet:
 def _columns(connection: duckdb.DuckDBPyConnection, part: Part) -> tuple[tuple[str, str], ...]:
     path = part.files[0]
     try:
-        rows = connection.execute("SELECT * FROM read_parquet([?]) LIMIT 0", [_literal(path)]).description or ()
+        rows = connection.execute("SELECT * FROM read_parquet([?]) LIMIT 0", [literal(path)]).description or ()
     except duckdb.Error as error:
-        first = str(error).strip().splitlines()[0]
-        raise InputError(f"{part.place}: not readable as parquet: {first}", "write it again, or leave it out") from None
-    except OSError as error:
-        raise WorldError(f"{part.place}: {error.strerror or error}") from None
+        raise unreadable(part, "parquet", error) from None
     return tuple((column[0], str(column[1])) for column in rows)
 
 
 def _bulk(columns: dict[str, str], parts: list[Part]) -> Bulk:
-    paths = [_literal(part.files[0]) for part in parts]
+    paths = [literal(part.files[0]) for part in parts]
     return Bulk(
         scan="read_parquet(?, filename = 'planner_file')",
         parameters=[paths],
         columns=columns,
         places={str(part.files[0]): part.place for part in parts},
     )
-
-
-def _literal(path: Path) -> str:
-    """A path as DuckDB takes it: its own `*?[` are wildcards there, so they are put in brackets."""
-    return "".join(f"[{c}]" if c in "*?[" else c for c in str(path))
 
 
 __all__ = ["Parquet"]

@@ -41,8 +41,8 @@ def _runs(part: Part, skipped: Counter[str]) -> Iterator[Segment]:
     with reading(part.source, part.files[0]) as connection:
         columns = {str(row[1]) for row in connection.execute("PRAGMA table_info(metrics)")}
         by = "run_id" if "run_id" in columns else "run_name"
-        configs = dict(connection.execute(f"SELECT {by}, config FROM configs"))  # noqa: S608 - one of two names
-        rows = connection.execute(f"SELECT {by}, run_name, step, timestamp, metrics FROM metrics ORDER BY {by}, id")  # noqa: S608
+        configs = dict(connection.execute(f"SELECT {by}, config FROM configs"))
+        rows = connection.execute(f"SELECT {by}, run_name, step, timestamp, metrics FROM metrics ORDER BY {by}, id")
         for key, group in groupby(rows, key=lambda row: row[0]):
             yield _run(part, str(key), group, configs.get(key), skipped)
 

@@ -26,6 +26,7 @@ import duckdb
 
 from planner.errors import InputError, WorldError
 from planner.logs.curves import Curves, number, setting, travelled
+from planner.logs.files import literal, unreadable
 from planner.logs.names import POINT, meaning
 from planner.logs.segment import Log, Segment
 from planner.logs.source import Part, Source, head
@@ -213,17 +214,15 @@ def _json(found: object) -> Iterator[Mapping[str, Any]]:
 
 
 def _parquet(part: Part) -> Iterator[Mapping[str, Any]]:
-    path = "".join(f"[{c}]" if c in "*?[" else c for c in str(part.files[0]))  # DuckDB's wildcards
     try:
         with duckdb.connect() as connection:
-            answer = connection.execute("SELECT * FROM read_parquet([?]) ORDER BY _step", [path])
+            answer = connection.execute("SELECT * FROM read_parquet([?]) ORDER BY _step", [literal(part.files[0])])
             names = [str(column[0]) for column in answer.description or ()]
             while rows := answer.fetchmany(10_000):
                 for row in rows:
                     yield dict(zip(names, row, strict=True))
     except duckdb.Error as error:
-        first = str(error).strip().splitlines()[0]
-        raise InputError(f"{part.place}: not readable as parquet: {first}", "write it again, or leave it out") from None
+        raise unreadable(part, "parquet", error) from None
 
 
 def _csv(part: Part, skipped: Counter[str]) -> Iterator[dict[str, str]]:

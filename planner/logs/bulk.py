@@ -1,0 +1,230 @@
+"""Rows of many runs, from the files straight into the database: no row becomes a Python object."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pandas as pd
+
+from planner.logs.database import value_of
+from planner.logs.files import literal
+from planner.logs.load import Loaded, Register, append_new
+from planner.logs.measures import Measures, listed
+from planner.logs.names import NATS
+from planner.logs.normalise import Columns, columns_of, settings_of
+from planner.logs.row_table import load_rows, other_setting, quoted, segment_of
+from planner.logs.segment import Bulk
+from planner.logs.units import in_nats
+from planner.runs.where import TRUE
+
+FILE = "planner_file"
+
+
+def load_bulk(connection: duckdb.DuckDBPyConnection, register: Register, bulk: Bulk, loaded: Loaded) -> None:
+    """One bulk table into the database: its runs become segments, its rows points or, one row per run, settings."""
+    columns = columns_of(bulk.columns, dialect=bulk.dialect, given=loaded.given)
+    per_run = "run_id" not in columns.settings or "status" in columns.settings  # rows with a state are attempts
+    if "step" not in columns.points and "tokens" in columns.points and not per_run:
+        columns = replace(
+            columns, points={**columns.points, "step": columns.points["tokens"]}
+        )  # tokens stand for steps
+    groups = _groups(connection, bulk, columns) if "step" in columns.points else []
+    if bulk.broken:
+        _count_broken(connection, bulk, groups, loaded)
+    if all(group.rows <= 1 for group in groups):
+        load_rows(connection, register, bulk, loaded)
+    else:
+        _load_history(connection, register, bulk, columns, groups, loaded)
+
+
+@dataclass(frozen=True)
+class _Group:
+    """The rows of one run in one file: how many, how many with a step, the step declared final, and cells by column.
+
+    A cell is the first value of a column and whether the column changes within the run.
+    """
+
+    file: str
+    key: str | None
+    rows: int
+    stepped: int
+    final_step: int | None
+    cells: dict[str, tuple[str | None, bool]]
+
+
+def _key(columns: Columns) -> str:
+    """The SQL of the run that a row belongs to; without a column of ids a file holds one run."""
+    return f"CAST({quoted(columns.settings['run_id'].theirs)} AS VARCHAR)" if "run_id" in columns.settings else "''"
+
+
+def _groups(connection: duckdb.DuckDBPyConnection, bulk: Bulk, columns: Columns) -> list[_Group]:
+    candidates = {column.theirs: None for ours, column in columns.settings.items() if ours != "run_id"}
+    names = [*candidates, *columns.others]
+    step = f"TRY_CAST({quoted(columns.points['step'].theirs)} AS BIGINT)"
+    final = columns.settings.get("is_final")
+    declared = f"max({step}) FILTER ({_true(final.theirs)})" if final else "NULL"
+    said = "".join(
+        f", CAST(any_value({quoted(name)}) AS VARCHAR), min({quoted(name)}) IS DISTINCT FROM max({quoted(name)})"
+        if _orderable(bulk.columns[name]) else ", NULL, true"
+        for name in names
+    )  # fmt: skip
+    rows = connection.execute(
+        f"SELECT {FILE}, {_key(columns)}, count(*), count({step}), {declared}{said} FROM {bulk.scan} GROUP BY 1, 2 ORDER BY 1, 2",
+        list(bulk.parameters),
+    ).fetchall()
+    return [
+        _Group(
+            row[0],
+            row[1],
+            row[2],
+            row[3],
+            row[4],
+            {name: (row[5 + 2 * at], row[6 + 2 * at]) for at, name in enumerate(names)},
+        )
+        for row in rows
+    ]
+
+
+def _count_broken(connection: duckdb.DuckDBPyConnection, bulk: Bulk, groups: list[_Group], loaded: Loaded) -> None:
+    """Lines that are no rows; only files with rows that lack a step can hold any."""
+    suspects = {group.file for group in groups if group.stepped < group.rows} if groups else set(bulk.places)
+    if suspects:
+        broken = int(value_of(connection, bulk.broken, [[literal(Path(file)) for file in sorted(suspects)]]))
+        if broken:
+            loaded.skipped["line that is not a JSON object, or is cut in half"] += broken
+
+
+def _load_history(
+    connection: duckdb.DuckDBPyConnection,
+    register: Register,
+    bulk: Bulk,
+    columns: Columns,
+    groups: list[_Group],
+    loaded: Loaded,
+) -> None:
+    segments = _segments(register, bulk, columns, groups, loaded)
+    if not len(segments):
+        return
+    measures = {ours: column for ours, column in columns.points.items() if ours != "step"}
+    step = f"TRY_CAST({quoted(columns.points['step'].theirs)} AS BIGINT)"
+    for known in (False, True):
+        some = segments[segments["known"] == known]
+        if not len(some):
+            continue
+        numbered = _numbered(connection, some, columns, plain=not known)
+        beside = Measures(bulk, some, _code(columns))
+        selected = "".join(f", {beside.measure(ours, measures)} AS {ours}" for ours in measures)
+        start = f"SELECT {numbered} AS segment, {step} AS step"
+        rest = f"FROM {bulk.scan} WHERE {_code(columns)} IS NOT NULL AND {step} IS NOT NULL"
+        _insert(connection, "points", ["segment", "step", *measures], f"{start}{selected} {rest}", some, bulk, loaded)
+        if columns.evals:
+            listed = f"unnest([{beside.evaluations(columns)}], recursive := true)"
+            names = ["segment", "step", "name", "unit", "value"]
+            _insert(connection, "evals", names, f"{start}, {listed} {rest}", some, bulk, loaded)
+            connection.execute("DELETE FROM evals WHERE value IS NULL OR NOT isfinite(value)")
+
+
+def _code(columns: Columns) -> str:
+    """The SQL of the place of a row's run among the segments; not a join, for that would lose the order of the rows."""
+    own = f"{FILE} || chr(31) || {_key(columns)}" if "run_id" in columns.settings else FILE
+    return f"TRY_CAST({own} AS bulk_keys)"
+
+
+def _numbered(connection: duckdb.DuckDBPyConnection, segments: pd.DataFrame, columns: Columns, *, plain: bool) -> str:
+    """The SQL of a row's segment, by an enumeration of the keys in the order of `segments`; new ones are numbered in a row."""
+    own = segments["file"] + ("\x1f" + segments["key"] if "run_id" in columns.settings else "")
+    connection.register("own_keys", pd.DataFrame({"own": own.to_numpy(), "place": range(len(own))}))
+    connection.execute("DROP TYPE IF EXISTS bulk_keys")
+    connection.execute("CREATE TEMP TYPE bulk_keys AS ENUM (SELECT own FROM own_keys ORDER BY place)")
+    connection.unregister("own_keys")
+    if plain:
+        return f"enum_code({_code(columns)}) + {int(segments['segment'].iloc[0])}"
+    return f"{listed(segments['segment'])}[enum_code({_code(columns)}) + 1]"
+
+
+def _insert(
+    connection: duckdb.DuckDBPyConnection, table: str, names: Sequence[str], rows: str, segments: pd.DataFrame, bulk: Bulk,
+    loaded: Loaded,
+) -> None:  # fmt: skip
+    """New segments straight from the files; of known ones the rows that the database does not hold."""
+    numbers = [int(number) for number in segments["segment"]]
+    if segments["known"].any():
+        connection.execute(f"CREATE OR REPLACE TEMP TABLE rows_of_known AS {rows}", list(bulk.parameters))
+        append_new(connection, table, "rows_of_known", list(names), numbers, loaded)
+        connection.execute("DROP TABLE rows_of_known")
+        return
+    done = value_of(connection, f"INSERT INTO {table} ({', '.join(names)}) {rows}", bulk.parameters)
+    loaded.points += int(done) if table == "points" else 0
+    loaded.touched.update(numbers)
+
+
+def _segments(register: Register, bulk: Bulk, columns: Columns, groups: list[_Group], loaded: Loaded) -> pd.DataFrame:
+    """The runs of a bulk table with what belongs to a run, registered: (file, key, segment, known, multipliers)."""
+    changing = {name for group in groups if group.stepped for name, (_, changes) in group.cells.items() if changes}
+    loaded.unused |= dict.fromkeys(name for name in columns.others if name in changing)
+    loaded.mapped |= {theirs: ours for theirs, ours in columns.mapped.items() if theirs not in changing}
+    units = _units(columns)
+    found = []
+    for group in groups:
+        if group.key is None or not group.stepped:
+            loaded.skipped["row without a run id" if group.key is None else "row without a step"] += group.rows
+            continue
+        config = {
+            name: value for name, (value, _) in group.cells.items() if not (name in changing and name in columns.others)
+        }
+        flat = {**config, **loaded.constants}
+        settings = settings_of(flat, columns_of(flat, dialect=bulk.dialect, given=loaded.given, steps=False))
+        settings |= {
+            name: text
+            for name in config
+            if name in columns.others and (text := other_setting(config[name])) is not None
+        }
+        settings |= units
+        if "is_final" in columns.settings:
+            settings.pop("is_final", None)
+            settings["final_step"] = -1.0 if group.final_step is None else float(group.final_step)
+        segment = segment_of(bulk, group.file, group.key, settings, config)
+        number, known, changed = register.number(segment, settings, config)
+        if changed:
+            loaded.touched.add(number)
+        found.append((group.file, group.key, number, known, *(_number(settings, name) for name in MULTIPLIERS)))
+    register.write()
+    return pd.DataFrame(found, columns=["file", "key", "segment", "known", *MULTIPLIERS])
+
+
+MULTIPLIERS = ("context_length", "n_accelerators", "bytes_per_token")
+
+
+def _number(settings: Mapping[str, Any], name: str) -> float | None:
+    value = settings.get(name)
+    return value if isinstance(value, float) else None
+
+
+def _orderable(kind: str) -> bool:
+    return not any(mark in kind for mark in ("STRUCT", "MAP", "[", "UNION"))
+
+
+def _true(name: str) -> str:
+    listed = ", ".join(f"'{word}'" for word in TRUE)
+    return f"lower(CAST({quoted(name)} AS VARCHAR)) IN ({listed})"
+
+
+def _units(columns: Columns) -> dict[str, str]:
+    """Units and names of the losses; bits per byte stay so in a table, unless every run says its bytes per token."""
+    found: dict[str, str] = {}
+    loss, train = columns.points.get("loss"), columns.points.get("train_loss")
+    if loss is not None and "loss_unit" not in columns.settings:
+        one = 1.0 if "bytes_per_token" in columns.settings else None
+        found["loss_unit"] = in_nats(loss.name.unit, one)[0] or NATS
+    if loss is not None and "loss_name" not in columns.settings and loss.theirs.lower() != "loss":
+        found["loss_name"] = loss.theirs.rpartition("/")[0] or loss.theirs
+    if train is not None:
+        found["train_loss_name"] = train.theirs
+    return found
+
+
+__all__ = ["load_bulk"]

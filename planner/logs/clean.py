@@ -1,0 +1,148 @@
+"""Which points of a run count, and why the others do not: arrays in, marks out.
+
+Every function takes points of whole runs in the order in which they were logged, runs one after another: `run` `(n,)` are codes
+that never fall, and the other arrays stand beside it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+Marks = NDArray[np.uint8]
+
+SPIKE_WINDOW = 1000  # values before it that a value is compared with
+SPIKE_SD = 7.0  # OLMo 2 (arXiv 2501.00656, section 3.2): a spike lies seven sd above the mean of the last 1,000 values
+SPIKE_LEAST = 100  # values that must stand before it: fewer say little about their sd
+
+
+class Reason(StrEnum):
+    """Why a point does not count; what `--keep` takes."""
+
+    DUPLICATE = "exact duplicate"
+    OVERLAP = "overlap after a restart"
+    NOT_FINITE = "loss not finite"
+    SPIKE = "spike"
+    AFTER_FINAL = "after the declared final point"
+
+
+REASONS = ("", *Reason)  # by mark
+
+
+@dataclass(frozen=True)
+class Points:
+    """Points of whole runs, arrays `(n,)`: NaN where a column was not logged at a step."""
+
+    run: NDArray[np.int64]
+    step: NDArray[np.int64]
+    tokens: Array
+    loss: Array
+    train_loss: Array
+    lr: Array
+
+
+def marks_of(points: Points, final_step: Array, keep: frozenset[Reason]) -> Marks:
+    """A mark for each point: 0 counts, else an index into REASONS; reasons in `keep` are never given.
+
+    `final_step` `(n_runs,)` is the step that a run's log declares final, NaN where it declares none.
+    """
+    marks = np.zeros(points.run.size, np.uint8)
+    _mark_overlaps(points, marks)
+    has_loss, has_train = ~np.isnan(points.loss), ~np.isnan(points.train_loss)
+    finite = (np.isfinite(points.loss) | ~has_loss) & (np.isfinite(points.train_loss) | ~has_train)
+    _mark(marks, ~finite, Reason.NOT_FINITE)
+    if has_train.any():
+        _mark_spikes(points, marks)
+    if np.isfinite(final_step).any():
+        codes = points.run - (points.run[0] if points.run.size else 0)
+        _mark(marks, points.step > np.where(np.isnan(final_step), np.inf, final_step)[codes], Reason.AFTER_FINAL)
+    for reason in keep:
+        marks[marks == REASONS.index(reason)] = 0
+    return marks
+
+
+def _mark(marks: Marks, where: NDArray[np.bool_], reason: Reason) -> None:
+    marks[where & (marks == 0)] = REASONS.index(reason)
+
+
+def _mark_overlaps(points: Points, marks: Marks) -> None:
+    """A restart wins from its first step on: a point counts while no later one of its run has a smaller step.
+
+    At one step the last value of each loss counts. What was dropped beside an equal survivor is an exact duplicate.
+    """
+    same_run = points.run[1:] == points.run[:-1]
+    back = same_run & (points.step[1:] <= points.step[:-1])
+    if not back.any():
+        return
+    unclean = np.unique(points.run[1:][back])
+    at = np.flatnonzero(np.isin(points.run, unclean))
+    position = _places(points.run[at], points.step[at])
+    alive = position <= np.minimum.accumulate(position[::-1])[::-1]
+    superseded = np.zeros(at.size, bool)
+    superseded[alive] = _superseded(position[alive], points.loss[at][alive], points.train_loss[at][alive])
+    gone = ~alive | superseded
+    survivors = np.flatnonzero(~gone)
+    found = np.searchsorted(position[survivors], position[gone], side="right") - 1
+    twin = survivors[np.maximum(found, 0)]
+    equal = (found >= 0) & (position[twin] == position[gone])
+    for column in (points.loss, points.train_loss, points.tokens, points.lr):
+        ours, theirs = column[at][gone], column[at][twin]
+        equal &= (ours == theirs) | (np.isnan(ours) & np.isnan(theirs))
+    duplicate, overlap = REASONS.index(Reason.DUPLICATE), REASONS.index(Reason.OVERLAP)
+    marks[at[gone]] = np.where(equal, duplicate, overlap)
+
+
+def _places(run: NDArray[np.int64], step: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Run and step as one number that grows with both: ranks, so that no step is too large for it."""
+    _, code = np.unique(run, return_inverse=True)
+    _, rank = np.unique(step, return_inverse=True)
+    return np.asarray(code.astype(np.int64) * (int(rank.max(initial=0)) + 1) + rank, np.int64)
+
+
+def _superseded(position: NDArray[np.int64], *columns: Array) -> NDArray[np.bool_]:
+    """Points whose every loss is logged again by a later point of the same place; `position` never falls."""
+    last = np.searchsorted(position, position, side="right")
+    gone = np.ones(position.size, bool)
+    twice = last - np.searchsorted(position, position, side="left") > 1
+    for column in columns:
+        has = ~np.isnan(column)
+        before = np.concatenate([[0], np.cumsum(has)])
+        later = before[last] - before[1:]  # of those after it at the same place
+        gone &= ~has | (later > 0)
+    empty = np.ones(position.size, bool)
+    for column in columns:
+        empty &= np.isnan(column)
+    return np.asarray(gone & twice & ~(empty & (np.arange(position.size) == last - 1)))
+
+
+def _mark_spikes(points: Points, marks: Marks) -> None:
+    """Training losses far above the mean of the values before them, by the rule of OLMo 2."""
+    used = np.flatnonzero((marks == 0) & ~np.isnan(points.train_loss))
+    loss, run = points.train_loss[used], points.run[used]
+    if not loss.size:
+        return
+    starts = np.flatnonzero(np.concatenate([[True], run[1:] != run[:-1]]))
+    sizes = np.diff(np.append(starts, loss.size))
+    first = np.repeat(starts, sizes)
+    at = np.arange(loss.size)
+    low = np.maximum(first, at - SPIKE_WINDOW)
+    number = at - low
+    centred = loss - np.repeat(np.add.reduceat(loss, starts) / sizes, sizes)
+    total, square = _summed(centred), _summed(centred * centred)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        mean = (total[at] - total[low]) / number
+        variance = (square[at] - square[low]) / number - mean * mean
+        far = (centred - mean) ** 2 > SPIKE_SD**2 * np.maximum(variance, 1e-12)
+    _mark_at = used[(number >= SPIKE_LEAST) & (centred > mean) & far]
+    marks[_mark_at] = REASONS.index(Reason.SPIKE)
+
+
+def _summed(values: Array) -> Array:
+    return np.concatenate([[0.0], np.cumsum(values)])
+
+
+__all__ = ["REASONS", "Points", "Reason", "marks_of"]

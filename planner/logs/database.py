@@ -1,0 +1,115 @@
+"""The store of an import: one DuckDB file with runs, segments, points and where they came from.
+
+Every import is one transaction: it is there whole or not at all. A second import waits until the first has let go.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from planner.errors import InputError, WorldError
+
+DATABASE = "lab.duckdb"
+SCHEMA = 1
+MEMORY = "1200MB"
+PATIENCE = 60.0  # seconds that an import waits for another one
+
+_TABLES = """
+CREATE TABLE IF NOT EXISTS about (schema INTEGER);
+CREATE TABLE IF NOT EXISTS sources (
+    place VARCHAR, reader VARCHAR, file VARCHAR, bytes BIGINT, changed BIGINT, sha256 VARCHAR, skipped VARCHAR, imported TIMESTAMP);
+CREATE TABLE IF NOT EXISTS segments (
+    segment INTEGER, run VARCHAR, place VARCHAR, key VARCHAR, run_id VARCHAR, name VARCHAR, dialect VARCHAR, attempt INTEGER,
+    status VARCHAR, started DOUBLE, ended DOUBLE, settings VARCHAR, config VARCHAR);
+CREATE TABLE IF NOT EXISTS points (
+    segment INTEGER, step BIGINT, tokens DOUBLE, loss DOUBLE, train_loss DOUBLE, lr DOUBLE, time DOUBLE,
+    tokens_per_second DOUBLE, step_seconds DOUBLE, flops DOUBLE, mfu DOUBLE, reason VARCHAR);
+CREATE TABLE IF NOT EXISTS evals (segment INTEGER, step BIGINT, name VARCHAR, unit VARCHAR, value DOUBLE);
+"""
+
+
+@contextmanager
+def held(path: Path | None, *, patience: float = PATIENCE) -> Iterator[duckdb.DuckDBPyConnection]:
+    """The database in a file, or in memory without one; nobody else can open the file meanwhile.
+
+    Raises WorldError when another import still holds the file after `patience` seconds, InputError for a file that is
+    not ours.
+    """
+    connection = _connect(path, patience)
+    try:
+        connection.execute(f"SET threads = 2; SET memory_limit = '{MEMORY}'; SET enable_progress_bar = false")
+        yield connection
+    finally:
+        connection.close()
+
+
+@contextmanager
+def transaction(connection: duckdb.DuckDBPyConnection, path: Path | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
+    """One import: it is committed at the end, and leaves nothing behind when anything is raised."""
+    try:
+        connection.execute("BEGIN")
+        connection.execute(_TABLES)
+        _check_schema(connection, path)
+        yield connection
+        connection.execute("COMMIT")
+    except BaseException:
+        _roll_back(connection)
+        raise
+
+
+def value_of(connection: duckdb.DuckDBPyConnection, sql: str, parameters: Sequence[object] = ()) -> Any:  # noqa: ANN401
+    """The one value that a query gives; None when it gives no row."""
+    rows = connection.execute(
+        sql, list(parameters)
+    ).fetchall()  # all of them: an unfinished result blocks the connection
+    return rows[0][0] if rows else None
+
+
+def _connect(path: Path | None, patience: float) -> duckdb.DuckDBPyConnection:
+    if path is None:
+        return duckdb.connect()
+    until = time.monotonic() + patience
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise WorldError(f"{path.parent}: {error.strerror or error}", "choose another folder with -o") from None
+    while True:
+        try:
+            return duckdb.connect(str(path))
+        except duckdb.IOException as error:
+            if "lock" not in str(error).lower():
+                raise InputError(
+                    f"{path}: not a database of `planner import`", "choose another folder with -o"
+                ) from None
+            if time.monotonic() > until:
+                raise WorldError(
+                    f"{path}: another import holds it for more than {patience:.0f} s",
+                    "wait for it to end, and try again",
+                ) from None
+            time.sleep(0.1)
+        except duckdb.Error:
+            raise InputError(f"{path}: not a database of `planner import`", "choose another folder with -o") from None
+
+
+def _check_schema(connection: duckdb.DuckDBPyConnection, path: Path | None) -> None:
+    found = value_of(connection, "SELECT schema FROM about")
+    if found is None:
+        connection.execute("INSERT INTO about VALUES (?)", [SCHEMA])
+    elif found != SCHEMA:
+        raise InputError(f"{path}: schema {found}, not {SCHEMA}", "import into a new folder")
+
+
+def _roll_back(connection: duckdb.DuckDBPyConnection) -> None:
+    try:
+        connection.execute("ROLLBACK")
+    except duckdb.Error:
+        return  # the transaction is gone already
+
+
+__all__ = ["DATABASE", "PATIENCE", "held", "transaction", "value_of"]

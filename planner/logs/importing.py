@@ -1,0 +1,214 @@
+"""One import, from sources to the database and the table of runs."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import duckdb
+import pandas as pd
+
+from planner.encode import to_json
+from planner.errors import InputError, PlannerError, WorldError
+from planner.logs.bulk import load_bulk
+from planner.logs.clean import Reason
+from planner.logs.database import PATIENCE, held, transaction, value_of
+from planner.logs.detect import Claim, claims_of
+from planner.logs.judge import judge
+from planner.logs.load import Loaded, Register, load_segments
+from planner.logs.points import make_view
+from planner.logs.source import Part, Source
+from planner.logs.table import table_of
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How an import is to be made.
+
+    `columns` maps their names to ours, `constants` are settings of every run, points with a reason in `keep` count all the same,
+    `window` is how many values a final loss is the mean of, `reader` the name of the one to use, `patience` how many seconds
+    to wait for another import.
+    """
+
+    columns: Mapping[str, str] = field(default_factory=dict)
+    constants: Mapping[str, str] = field(default_factory=dict)
+    keep: frozenset[Reason] = frozenset()
+    window: int | None = None
+    patience: float = PATIENCE
+    reader: str = ""
+
+
+def parse_keep(names: Sequence[str]) -> frozenset[Reason]:
+    """Reasons to keep points in spite of; InputError for what is none."""
+    known = {str(reason): reason for reason in Reason}
+    for name in names:
+        if name not in known:
+            raise InputError(f"--keep {name!r} is no reason", f"one of: {', '.join(known)}")
+    return frozenset(known[name] for name in names)
+
+
+@dataclass(frozen=True)
+class Logged:
+    """What the logs hold, one row per run, and what became of the rest.
+
+    `mapped` says which of their names became which of ours, `unused` what nothing here knows, `skipped` what could not be
+    read, `dropped` how many points do not count by reason, `notes` what a reader should look at. `points` were new in
+    this import, `n_points` are there in all. `error` is a tracker's failure after which the rest was kept.
+    """
+
+    frame: pd.DataFrame
+    readers: tuple[str, ...]
+    mapped: dict[str, str]
+    unused: tuple[str, ...]
+    skipped: dict[str, int]
+    dropped: dict[str, int]
+    notes: tuple[str, ...]
+    points: int
+    n_points: int
+    digest: str
+    error: WorldError | None = None
+
+
+def read_logs(
+    sources: Sequence[str | Path],
+    settings: Settings | None = None,
+    *,
+    database: Path | duckdb.DuckDBPyConnection | None = None,
+) -> Logged:
+    """The runs in any lab's logs, through a database in memory or, with `database`, in one that is added to.
+
+    Raises InputError for what cannot be read and WorldError when another import holds the database: nothing is written then.
+    """
+    settings = settings or Settings()
+    if not sources:
+        raise InputError("no source", "give a file, a folder or a tracker's address")
+    found = [Source.of(str(source)) for source in sources]
+    claims = [claim for source in found for claim in claims_of(source, settings.reader)]
+    if isinstance(database, duckdb.DuckDBPyConnection):
+        with transaction(database) as connection:
+            return _filled(connection, claims, settings)
+    with held(database, patience=settings.patience) as connection, transaction(connection, database):
+        return _filled(connection, claims, settings)
+
+
+def _filled(connection: duckdb.DuckDBPyConnection, claims: list[Claim], settings: Settings) -> Logged:
+    loaded = Loaded(settings.columns, settings.constants)
+    register = Register(connection)
+    files = Files(connection)
+    failed: WorldError | None = None
+    for claim in claims:
+        parts = [part for part in claim.parts if files.new(part)]
+        try:
+            log = claim.reader.read(parts) if parts else None
+            if log is not None:
+                load_segments(connection, register, log.segments, loaded)
+                for bulk in log.bulk:
+                    load_bulk(connection, register, bulk, loaded)
+                loaded.skipped += log.skipped
+                files.remember(claim, parts, log.skipped)
+        except WorldError as error:
+            failed = failed or error
+        except duckdb.Error as error:
+            raise _unreadable(claim, error) from None
+    notes = judge(connection, loaded.touched, settings.keep, settings.window)
+    table = table_of(connection)
+    make_view(connection)
+    n_points = value_of(connection, "SELECT count(*) FROM points")
+    dropped = connection.execute(
+        "SELECT reason, count(*) FROM points WHERE reason IS NOT NULL GROUP BY 1 ORDER BY 1"
+    ).fetchall()
+    return Logged(
+        frame=table.frame,
+        readers=tuple(dict.fromkeys(claim.reader.name for claim in claims)),
+        mapped=dict(sorted(loaded.mapped.items())),
+        unused=tuple(loaded.unused),
+        skipped=dict(sorted(loaded.skipped.items())),
+        dropped={str(reason): int(number) for reason, number in dropped},
+        notes=(*notes, *table.notes),
+        points=loaded.points,
+        n_points=int(n_points),
+        digest=files.digest(),
+        error=failed,
+    )
+
+
+def _unreadable(claim: Claim, error: duckdb.Error) -> PlannerError:
+    first = next(iter(str(error).strip().splitlines()), type(error).__name__)
+    if isinstance(error, duckdb.IOException) and "No space" in first:
+        return WorldError(first, "free some space")
+    return InputError(
+        f"{claim.parts[0].place}: not readable as {claim.reader.name}: {first}", "mend it, or leave it out"
+    )
+
+
+class Files:
+    """Which files the database has read already, by path, size and time of change, or by their content."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
+        self._connection = connection
+        rows = connection.execute("SELECT file, bytes, changed, sha256 FROM sources").fetchall()
+        self._seen = {file: (size, changed) for file, size, changed, _ in rows}
+        self._contents = {sha256 for *_, sha256 in rows if sha256}
+        self._sha256: dict[Path, str] = {}
+
+    def new(self, part: Part) -> bool:
+        """Whether anything of a part has to be read."""
+        if not part.files:
+            return True
+        if all(self._seen.get(str(file)) == _stamp(file) for file in part.files):
+            return False
+        for file in part.files:
+            self._sha256[file] = _sha256(file)
+        return not all(self._sha256[file] in self._contents for file in part.files)
+
+    def remember(self, claim: Claim, parts: Sequence[Part], skipped: Counter[str]) -> None:
+        """Note in the database that these parts were read whole."""
+        rows = [
+            (
+                part.place,
+                claim.reader.name,
+                str(file),
+                *_stamp(file),
+                self._sha256.get(file, ""),
+                to_json(dict(skipped), indent=None),
+            )
+            for part in parts
+            for file in part.files
+        ]
+        if not rows:
+            return
+        frame = pd.DataFrame(rows, columns=["place", "reader", "file", "bytes", "changed", "sha256", "skipped"])
+        self._connection.register("new_files", frame)
+        self._connection.execute("DELETE FROM sources WHERE file IN (SELECT file FROM new_files)")
+        self._connection.execute(
+            "INSERT INTO sources SELECT *, to_timestamp(?)::TIMESTAMP FROM new_files", [time.time()]
+        )
+        self._connection.unregister("new_files")
+
+    def digest(self) -> str:
+        """A hash of every file that was read, in any order."""
+        rows = self._connection.execute("SELECT DISTINCT sha256 FROM sources ORDER BY 1").fetchall()
+        return hashlib.sha256("".join(sha256 for (sha256,) in rows).encode()).hexdigest()
+
+
+def _stamp(file: Path) -> tuple[int, int]:
+    try:
+        found = file.stat()
+    except OSError as error:
+        raise WorldError(f"{file}: {error.strerror or error}") from None
+    return found.st_size, found.st_mtime_ns
+
+
+def _sha256(file: Path) -> str:
+    try:
+        with file.open("rb") as opened_file:
+            return hashlib.file_digest(opened_file, "sha256").hexdigest()
+    except OSError as error:
+        raise WorldError(f"{file}: {error.strerror or error}") from None
+
+
+__all__ = ["Logged", "Settings", "parse_keep", "read_logs"]
