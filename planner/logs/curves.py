@@ -74,6 +74,19 @@ def setting(text: str) -> Any:  # noqa: ANN401 - what people write in a config
     return int(plain.replace(",", "")) if whole and len(plain) < 40 else found
 
 
+def last_values(summary: Mapping[str, Any], history: Mapping[str, Series], dialect: str) -> dict[str, float]:
+    """The numbers of a summary that tell more than the history does, without what a tracker adds (`_runtime`).
+
+    A learning rate's last value is left out: taken for a setting it would be the peak.
+    """
+    found = {name: number(value) for name, value in nested(summary).items() if name not in history and name[:1] != "_"}
+    return {
+        name: value
+        for name, value in found.items()
+        if value is not None and ((known := meaning(name, dialect)) is None or known.ours != "lr")
+    }
+
+
 class OwnSteps:
     """The optimizer step of each row of a logger that only counts its own calls, as W&B's `_step` does.
 
@@ -108,4 +121,4 @@ def travelled(*settings: Mapping[str, Any]) -> str:
     return ""
 
 
-__all__ = ["Curves", "OwnSteps", "number", "setting", "travelled"]
+__all__ = ["Curves", "OwnSteps", "last_values", "number", "setting", "travelled"]

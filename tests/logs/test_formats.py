@@ -7,9 +7,10 @@ import importlib.util
 import numpy as np
 import pytest
 from formats import FORMATS
-from simulated import BATCH, CONTEXT, STEPS, lab
+from simulated import BATCH, CONTEXT, EVERY, STEPS, lab
 
 from planner.logs.detect import claims_of
+from planner.logs.importing import Settings, read_logs
 from planner.logs.names import meaning
 from planner.logs.readers import READERS
 from planner.logs.source import Source
@@ -152,3 +153,48 @@ def test_a_folder_of_several_formats_is_read_by_the_reader_of_each(tmp_path):
         FORMATS[name].write(tmp_path / name, lab())
     claims = {claim.reader.name: len(claim.parts) for claim in claims_of(Source.of(str(tmp_path)))}
     assert claims == {"megatron": 3, "torchtitan": 3, "trainer_state": 3, "trackio": 1, "wandb_export": 4}
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_the_table_of_runs_is_the_same_from_every_format(tmp_path, name):
+    """One row per run: final losses, steps, tokens and status; where the id did not travel, runs are known by their place."""
+    form = written(name, tmp_path, lab())
+    logged = read_logs([tmp_path], Settings(constants={"batch_tokens": str(BATCH * CONTEXT)}))
+    table = logged.frame
+    row_of = {run.name: table[table["run_id"].str.contains(run.name)] for run in lab()}
+    for run, rows in row_of.items():
+        if run in form.lacks or (run == "restarted" and form.reader == "wandb_export"):
+            continue  # nothing in an export says that two files are one run
+        (row,) = rows.to_dict("records")
+        expected = EXPECTED[run]
+        assert row["train_loss"] == pytest.approx(expected["train_loss"], rel=1e-6)
+        if "eval" not in form.lacks:
+            assert row["loss"] == pytest.approx(expected["loss"], rel=1e-6)
+        if form.reader != "nemo" and "nan" not in form.lacks:
+            assert row["tokens"] == expected["steps"] * BATCH * CONTEXT
+        if "nan" not in form.lacks:
+            assert row["status"] in expected["status"]
+        if "lr" not in form.lacks and "nan" not in form.lacks:
+            assert row["lr_last"] == pytest.approx(expected["lr"], rel=1e-6)
+    if "nan" not in form.lacks:
+        assert logged.dropped["loss not finite"] == 1
+        assert logged.dropped.get("overlap after a restart", 0) == (0 if "overlap" in form.lacks else 9)
+
+
+def _expected():
+    """What a run's final row is, from the lab itself; 2 % of the training points make the final training loss."""
+    found = {}
+    for run in lab():
+        last = run.processes[-1]
+        first = run.processes[0]
+        losses = np.append(first.train_loss[first.steps < last.steps[0]], last.train_loss)
+        finite = losses[np.isfinite(losses)]
+        found[run.name] = {
+            "loss": last.eval_loss[-1], "train_loss": finite[-max(round(0.02 * finite.size), 1) :].mean(),
+            "steps": last.steps[-1] - (EVERY if run.name == "failed" else 0), "lr": last.lr[-2 if run.name == "failed" else -1],
+            "status": {"diverged", "failed"} if run.name == "failed" else {"completed"},
+        }  # fmt: skip
+    return found
+
+
+EXPECTED = _expected()

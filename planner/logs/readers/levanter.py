@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from planner.logs.curves import number, travelled
+from planner.logs.curves import last_values, number, travelled
 from planner.logs.keys import name_of
 from planner.logs.segment import Log, Segment
 from planner.logs.source import Part, Source, head, nested
@@ -62,11 +62,7 @@ def _summaries(part: Part, skipped: Counter[str]) -> Iterator[Segment]:
             name=name_of(part.source, run),
             run_id=travelled(config),
             config=config,
-            summary={
-                name: found
-                for name, value in values.items()
-                if (found := number(value)) is not None and name[:1] != "_"
-            },
+            summary=last_values(values, {}, "levanter"),
             started=None if ended is None or ran is None else ended - ran,
             ended=ended,
         )

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from planner.errors import InputError
-from planner.logs.curves import Curves, number, travelled
+from planner.logs.curves import Curves, last_values, number, travelled
 from planner.logs.keys import name_of
 from planner.logs.segment import Log, Segment
 from planner.logs.source import Part, Source, head
@@ -81,7 +81,7 @@ def _saved(part: Part) -> Segment:
             curves.add(name, step, value)
     for file in part.files:
         if file.name == _FINAL:
-            summary = _numbers(part, file)
+            summary = last_values(_numbers(part, file), curves.series(), "olmo_core")
         elif file.name == "config.json":
             config = _object(part, file)
     return Segment(

@@ -63,7 +63,7 @@ def _run(part: Part, skipped: Counter[str]) -> Segment:
     state = document(part, newest)
     if not isinstance(state, dict) or not isinstance(state.get("log_history"), list):
         raise InputError(f"{part.place}: no log_history in it", "give the trainer_state.json of a training run")
-    curves, summary = Curves(), dict[str, float]()
+    curves = Curves()
     for row in state["log_history"]:
         step = number(row.get("step")) if isinstance(row, dict) else None
         if step is None:
@@ -71,11 +71,8 @@ def _run(part: Part, skipped: Counter[str]) -> Segment:
             continue
         for name, value in row.items():
             found = number(value)
-            if found is None or name == "step":
-                continue
-            if name.startswith("train_"):  # totals over the whole run, logged once at its end
-                summary[name] = found
-            else:
+            # What starts with "train_" is logged once, at the end, for the whole run: `train_loss` is its mean.
+            if found is not None and name != "step" and not name.startswith("train_"):
                 curves.add(name, step, found)
     config = {**_model(part), **{name: state[name] for name in _STATE if name in state}}
     return Segment(
@@ -85,7 +82,6 @@ def _run(part: Part, skipped: Counter[str]) -> Segment:
         name=name_of(part.source, Path(part.key)),
         run_id=travelled(config, _parameters(state)),
         config=config,
-        summary=summary,
         status=_status(state),
         history=curves.series(),
     )

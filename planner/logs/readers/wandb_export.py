@@ -132,10 +132,12 @@ def _table(part: Part, skipped: Counter[str]) -> Iterator[Segment]:
             if column in _ABOUT or not text:
                 continue
             known, value = meaning(column, "wandb"), number(text)
-            if known is not None and known.ours in POINT and value is not None:
-                summary[column] = value
-            else:
+            if known is None or known.ours not in POINT or value is None:
                 config[column] = setting(text)
+            elif known.ours != "lr":
+                summary[column] = value
+            elif "/" not in column:  # "lr" was set; "train/lr" is the last value of a curve
+                config[column] = value
         started, runtime = _moment(row.get("Created", "")), number(row.get("Runtime"))
         yield Segment(
             key=key if seen[key] == 1 else f"{key}#{seen[key]}",

@@ -19,7 +19,7 @@ from typing import IO, Any
 
 from planner.errors import WorldError
 from planner.logs import wire
-from planner.logs.curves import Curves, OwnSteps, number, travelled
+from planner.logs.curves import Curves, OwnSteps, last_values, number, travelled
 from planner.logs.segment import Log, Segment
 from planner.logs.source import Part, Source, head
 
@@ -99,6 +99,7 @@ class _Run:
 
     def segment(self, part: Part, key: str) -> Segment:
         """What was read, as a segment."""
+        history = self.curves.series()
         return Segment(
             key=key,
             place=part.place,
@@ -106,11 +107,11 @@ class _Run:
             name=self.name or key,
             run_id=travelled(self.config),
             config=self.config,
-            summary={name: found for name, value in self.summary.items() if (found := _last(name, value)) is not None},
+            summary=last_values(self.summary, history, "wandb"),
             status=self.status,
             started=None if math.isnan(self.started) else self.started,
             ended=None if math.isnan(self.last) else self.last,
-            history=self.curves.series(),
+            history=history,
         )
 
     def _history(self, data: bytes) -> None:
@@ -149,10 +150,6 @@ class _Run:
             self.config.setdefault("gpu_type", kind)
         if count:
             self.config.setdefault("gpu_count", count)
-
-
-def _last(name: str, value: object) -> float | None:
-    return None if name.startswith("_") else number(value)
 
 
 def _items(data: bytes) -> Iterator[tuple[str, str]]:

@@ -13,9 +13,9 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 from planner.errors import InputError
-from planner.logs.curves import number, travelled
+from planner.logs.curves import last_values, travelled
 from planner.logs.segment import Log, Segment
-from planner.logs.source import Part, Source, nested
+from planner.logs.source import Part, Source
 from planner.logs.tracker import TIMEOUT, asked, client
 from planner.logs.wandb_rows import history_of
 
@@ -80,7 +80,7 @@ def _segment(part: Part, run: Any) -> Segment:  # noqa: ANN401 - W&B's class
     config, summary = _asked(part, lambda: (dict(run.config), dict(run.summary)))
     rows = _asked(part, lambda: list(run.scan_history(page_size=_PAGE)))
     curves, first, last = history_of(rows, nan_is_missing=False)
-    values = {name: value for name, value in nested(summary).items() if not name.startswith("_")}
+    history = curves.series()
     return Segment(
         key=run.id,
         place=f"{part.place}, run {run.id}",
@@ -88,11 +88,11 @@ def _segment(part: Part, run: Any) -> Segment:  # noqa: ANN401 - W&B's class
         name=run.name or run.id,
         run_id=travelled(config),
         config={name: value for name, value in config.items() if name != "_wandb"},
-        summary={name: found for name, value in values.items() if (found := number(value)) is not None},
+        summary=last_values(summary, history, "wandb"),
         status=str(run.state or "").lower(),
         started=_moment(getattr(run, "created_at", None)) if first is None else first,
         ended=last,
-        history=curves.series(),
+        history=history,
     )
 
 
