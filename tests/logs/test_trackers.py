@@ -214,6 +214,14 @@ def test_an_absent_client_is_one_line_that_installs_it(monkeypatch, package, uri
     assert error.value.hint == f"pip install 'scaling-planner[{package}]'" and package in error.value.message
 
 
+@pytest.mark.parametrize("scheme", ["postgresql", "mysql+pymysql", "mssql"])
+def test_a_database_of_mlflow_is_left_to_its_server_and_its_password_is_not_shown(scheme):
+    _, log = read(f"{scheme}://user:{SECRET}@db.internal/mlflow")
+    with pytest.raises(InputError, match="MLflow's own server opens") as error:
+        list(log.segments)
+    assert SECRET not in error.value.message + error.value.hint
+
+
 # W&B
 
 

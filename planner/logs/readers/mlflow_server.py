@@ -1,4 +1,4 @@
-"""An MLflow tracking server, or another store that only MLflow's own client reads (databricks, postgresql, mysql).
+"""An MLflow tracking server, or the one that Databricks keeps.
 
 The client's own retries are turned off and its timeout is short, so that a server that fails or hangs ends the import within
 minutes; `MLFLOW_HTTP_REQUEST_TIMEOUT` changes it. User and password come from MLflow's own variables or the URI, and are
@@ -14,13 +14,15 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
+from planner.errors import InputError
 from planner.logs.readers.mlflow_files import segment_of
 from planner.logs.segment import Log, Segment
 from planner.logs.source import Part, Source
 from planner.logs.tracker import TIMEOUT, asked, client
 
 T = TypeVar("T")
-_SCHEMES = ("http://", "https://", "databricks://", "postgresql", "mysql", "mssql")
+_SCHEMES = ("http://", "https://", "databricks://")
+_DATABASES = ("postgresql", "mysql", "mssql")
 _PAGE = 200  # runs a request
 _AT_ONCE = 8  # histories asked for at the same time
 # Set before the client is imported, where the user has not set them. Telemetry would leave the user's network.
@@ -39,7 +41,7 @@ class MlflowServer:
 
     def claim(self, source: Source) -> list[Part]:
         """The URI itself, when its scheme is one of MLflow's."""
-        return [Part(source)] if source.uri.lower().startswith(_SCHEMES) else []
+        return [Part(source)] if source.uri.lower().startswith(_SCHEMES + _DATABASES) else []
 
     def read(self, parts: Sequence[Part]) -> Log:
         """One segment per run, in the order they were started."""
@@ -48,10 +50,15 @@ class MlflowServer:
 
 
 def _runs(part: Part) -> Iterator[Segment]:
+    if part.source.uri.lower().startswith(_DATABASES):
+        raise InputError(
+            f"{part.place}: a database that MLflow's own server opens",
+            "start it with `mlflow server --backend-store-uri` and this URI, and give its address",
+        )
     for name, value in _SETTINGS.items():
         os.environ.setdefault(name, value)
     package = client("mlflow", "mlflow", part.place)
-    tracker = package.MlflowClient(tracking_uri=part.source.uri)
+    tracker = _asked(part, lambda: package.MlflowClient(tracking_uri=part.source.uri))
     experiments = [one.experiment_id for one in _pages(part, lambda page: tracker.search_experiments(page_token=page))]
     runs = _pages(
         part,
