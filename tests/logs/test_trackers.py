@@ -18,6 +18,7 @@ import time
 import urllib.request
 from contextlib import contextmanager
 
+import duckdb
 import numpy as np
 import pytest
 from simulated import lab
@@ -147,28 +148,47 @@ def test_a_real_mlflow_server_gives_what_its_store_holds(mlflow_server):
     assert any(math.isnan(segment.history["train/loss"].value[-1]) for segment in from_server.values())
 
 
-def test_a_server_that_dies_half_way_keeps_the_runs_before_it(mlflow_server, impatient):
-    """A proxy in front of the real server lets three histories through, then answers 500."""
-    uri, _ = mlflow_server
+def dying(uri, histories):
+    """Answers of the real server until so many histories were asked for, then 500."""
     asked = []
 
     def answer(path, body):
-        if "get-history" in path:
-            asked.append(path)
-            if len(asked) > 3 * 2:
-                return 500, b"{}"
+        asked.extend([path] if "get-history" in path else [])
+        if len(asked) > histories:
+            return 500, b"{}"
         headers = {"content-type": "application/json"}
         request = urllib.request.Request(uri + path, data=body or None, headers=headers)  # noqa: S310 - on loopback
         with urllib.request.urlopen(request, timeout=10) as found:  # noqa: S310
             return found.status, found.read()
 
+    return answer
+
+
+def test_a_server_that_dies_half_way_keeps_the_runs_before_it(mlflow_server, impatient):
+    uri, _ = mlflow_server
     kept = []
-    with served(answer) as port:
+    with served(dying(uri, 6)) as port:
         _, log = read(f"http://127.0.0.1:{port}")
         with pytest.raises(WorldError, match="after 3 tries"):
             for segment in log.segments:
                 kept.append(segment)
     assert 1 <= len(kept) < 4
+
+
+def test_an_import_from_a_dying_server_ends_with_3_and_keeps_what_was_read_but_no_password(
+    mlflow_server, impatient, planner, tmp_path
+):
+    uri, _ = mlflow_server
+    with served(dying(uri, 6)) as port:
+        done = planner("import", f"http://user:{SECRET}@127.0.0.1:{port}", "-o", "lab", "--json")
+    assert done.code == 3, done.err
+    kept = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert SECRET not in done.out + done.err
+    assert kept and not [path for path in kept if SECRET.encode() in path.read_bytes()]
+    with duckdb.connect(str(tmp_path / "lab/lab.duckdb")) as base:
+        assert 1 <= base.execute("SELECT count(*) FROM segments").fetchone()[0] < 4
+    again = planner("import", uri, "-o", "lab", "--json")
+    assert again.code == 0 and again.json["n_runs"] == 3
 
 
 @needs("mlflow")
@@ -282,7 +302,8 @@ def _node(run):
         "id": run.name, "name": run.name, "displayName": run.name, "tags": [], "sweepName": None, "state": "finished",
         "config": json.dumps(config), "group": None, "jobType": None, "commit": None, "readOnly": True, "projectId": "1",
         "createdAt": "2026-01-01T00:00:00Z", "heartbeatAt": "2026-01-01T01:00:00Z", "description": None, "notes": None,
-        "systemMetrics": "{}", "summaryMetrics": json.dumps({"train/loss": 2.5, "_step": last}), "historyLineCount": last + 1,
+        "systemMetrics": "{}", "summaryMetrics": json.dumps({"final_bpb": 0.9, "train/lr": 3e-5, "_step": last}),
+        "historyLineCount": last + 1,
         "historyKeys": {"lastStep": last, "sets": [], "keys": keys}, "user": {"name": "u", "username": "u"},
     }  # fmt: skip
 
@@ -311,7 +332,7 @@ def test_wandbs_api_gives_whole_histories(monkeypatch, wandb_key):
         np.testing.assert_array_equal(loss.step, run.processes[0].steps)
         np.testing.assert_array_equal(loss.value, run.processes[0].train_loss)
         assert segment.run_id == run.config["planner_run_id"] and segment.config["seq_length"] == 2048
-        assert segment.summary == {"train/loss": 2.5} and SECRET not in repr(segment)
+        assert segment.summary == {"final_bpb": 0.9} and SECRET not in repr(segment)
 
 
 @needs("wandb")
