@@ -120,7 +120,7 @@ def _mlflow(uri: str, runs: Sequence[Run]) -> None:
 
 
 def trackio(folder: Path, runs: Sequence[Run]) -> None:
-    """The tables of trackio 0.43, written as its storage does; test_trackio.py reads what the package itself writes."""
+    """The tables of trackio 0.43, written as its storage does; test_real_writers.py reads what the package itself writes."""
     with closing(sqlite3.connect(folder / "lab.db")) as base:
         base.execute(
             "CREATE TABLE metrics (id INTEGER PRIMARY KEY, run_id TEXT, timestamp TEXT, run_name TEXT, step INTEGER, metrics TEXT)"
