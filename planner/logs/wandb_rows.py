@@ -13,7 +13,7 @@ from planner.logs.source import nested
 def history_of(rows: Iterable[Mapping[str, Any]], *, nan_is_missing: bool) -> tuple[Curves, float | None, float | None]:
     """The metrics of the rows, and when the first and the last was logged (seconds since 1970 UTC).
 
-    `nan_is_missing` for tables, where a metric that was not logged at a step is NaN too.
+    `nan_is_missing` for csv files, where a metric that was not logged at a step may be NaN too.
     """
     curves, steps, first, last = Curves(), OwnSteps(), math.nan, math.nan
     for count, row in enumerate(rows):

@@ -90,16 +90,18 @@ def test_an_event_file_cut_anywhere_gives_the_events_before_the_cut(tmp_path):
         assert skipped == ({"a last event cut in half": 1} if cut != boundary else {})
 
 
-def test_a_damaged_record_ends_an_event_file(tmp_path):
-    data = bytearray(event_file([(1e9 + step, step, "train/loss", 3.0) for step in range(5)]))
-    data[-100] ^= 0xFF
+def test_a_damaged_length_ends_an_event_file_and_is_counted(tmp_path):
+    """Without the checksum a wrong length would make garbage of every record after it."""
+    whole = event_file([(1e9 + step, step, "train/loss", 3.0) for step in range(5)])
+    start = len(event_file([(1e9, step, "train/loss", 3.0) for step in range(3)]))
     path = tmp_path / "events.out.tfevents.1.host"
-    for at in range(len(data) - 120, len(data) - 40):
-        broken = bytearray(data)
-        broken[at] ^= 0xFF
+    for bit in range(8 * 12):
+        broken = bytearray(whole)
+        broken[start + bit // 8] ^= 1 << bit % 8
         path.write_bytes(bytes(broken))
-        segments, _ = read(tmp_path)
-        assert segments[0].history["train/loss"].step.size >= 1
+        (segment,), skipped = read(tmp_path)
+        assert segment.history["train/loss"].step.tolist() == [0, 1, 2] and list(segment.history) == ["train/loss"]
+        assert skipped == {"the rest of an event file after a damaged record": 1}
 
 
 def test_hyperparameters_and_status_that_add_hparams_writes_are_read(tmp_path):

@@ -240,6 +240,18 @@ def test_nan_and_infinity_are_kept(tmp_path):
     np.testing.assert_array_equal(segment.history["loss"].value, [math.nan, math.inf, 2.5])
 
 
+def test_nan_is_missing_in_a_csv_and_a_value_in_json(tmp_path):
+    rows = [{"_step": 0, "_timestamp": 1.0, "train/loss": 3.0}, {"_step": 1, "_timestamp": 2.0, "train/loss": math.nan}]
+    for name, text, points in (
+        ("a.csv", "_step,_timestamp,train/loss\n0,1.0,3.0\n1,2.0,NaN\n", 1),
+        ("b.jsonl", "".join(json.dumps(row) + "\n" for row in rows), 2),
+        ("c.json", json.dumps(rows), 2),
+    ):
+        (tmp_path / name).write_text(text)
+        (segment,), _ = read(tmp_path / name)
+        assert segment.history["train/loss"].step.size == points, name
+
+
 @pytest.mark.parametrize("name", ["model.pkl", "weights.pt", "no_ending"])
 def test_a_pickle_is_refused_and_never_loaded(tmp_path, name):
     marker = tmp_path / "ran"

@@ -302,7 +302,7 @@ def _node(run):
         "id": run.name, "name": run.name, "displayName": run.name, "tags": [], "sweepName": None, "state": "finished",
         "config": json.dumps(config), "group": None, "jobType": None, "commit": None, "readOnly": True, "projectId": "1",
         "createdAt": "2026-01-01T00:00:00Z", "heartbeatAt": "2026-01-01T01:00:00Z", "description": None, "notes": None,
-        "systemMetrics": "{}", "summaryMetrics": json.dumps({"final_bpb": 0.9, "train/lr": 3e-5, "_step": last}),
+        "systemMetrics": "{}", "summaryMetrics": json.dumps({"final_bpb": 0.9, "train/learning_rate": 3e-5, "_step": last}),
         "historyLineCount": last + 1,
         "historyKeys": {"lastStep": last, "sets": [], "keys": keys}, "user": {"name": "u", "username": "u"},
     }  # fmt: skip

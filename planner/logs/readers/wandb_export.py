@@ -5,7 +5,7 @@
 - `run.history()` or `run.scan_history()` saved with pandas, and the history artifact: columns `_step`, `_timestamp`, metrics; a
   file is a run. `run.history()` is a sample of 500 rows unless it was asked for more.
 
-An empty cell is a metric that was not logged at that step: a NaN loss cannot be told from it, and is lost in such a file.
+An empty cell, or NaN in a csv, is a metric that was not logged at that step. pandas writes a NaN loss so too: it is lost then.
 """
 
 from __future__ import annotations
@@ -100,7 +100,8 @@ def _segments(part: Part, skipped: Counter[str]) -> Iterator[Segment]:
 
 
 def _history(part: Part, rows: Iterable[Mapping[str, Any]]) -> Segment:
-    curves, started, ended = history_of(rows, nan_is_missing=True)
+    csv_file = part.files[0].name.lower().endswith((".csv", ".csv.gz"))
+    curves, started, ended = history_of(rows, nan_is_missing=csv_file)
     name = _run_of(part.files[0])
     return Segment(
         key=name if _ID.fullmatch(name) else str(part.files[0]),

@@ -58,9 +58,7 @@ class WandbOffline:
 
 
 def _segments(parts: Sequence[Part], skipped: Counter[str]) -> Iterator[Segment]:
-    for part in sorted(
-        parts, key=lambda part: part.files[0].as_posix()
-    ):  # folders are named by the time of their start
+    for part in parts:
         run = _Run()
         for record in _records(part, skipped):
             try:
