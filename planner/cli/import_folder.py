@@ -36,6 +36,7 @@ def import_into(
     folder = store.Folder(path, "import", {}, replace=True)
     folder.check()
     fresh = not (path / store.PROVENANCE).exists()
+    parents = [parent for parent in path.parents if not parent.exists()]
     try:
         if fresh:
             folder.start()
@@ -53,7 +54,7 @@ def import_into(
             folder.finish()
     except BaseException:
         if fresh:
-            _remove(path)
+            _remove(path, parents)
         raise
     return found, written
 
@@ -64,12 +65,13 @@ def _inputs(found: Imported, plan: str | None, usd_per_gpu_hour: float | None) -
     return inputs | ({} if usd_per_gpu_hour is None else {"usd_per_gpu_hour": str(usd_per_gpu_hour)})
 
 
-def _remove(path: Path) -> None:
+def _remove(path: Path, parents: list[Path]) -> None:
     """What an import that failed had begun in a new folder."""
     for name in (DATABASE, f"{DATABASE}.wal", store.PROVENANCE):
         (path / name).unlink(missing_ok=True)
-    with contextlib.suppress(OSError):
-        path.rmdir()
+    for folder in (path, *parents):
+        with contextlib.suppress(OSError):  # not empty: not ours
+            folder.rmdir()
 
 
 def _name(source: str) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -10,12 +11,12 @@ from typing import Any
 import duckdb
 import pandas as pd
 
-from planner.logs.database import value_of
+from planner.logs.database import add_columns, value_of
 from planner.logs.files import literal
 from planner.logs.load import Loaded, Register, append_new
 from planner.logs.measures import Measures, listed
 from planner.logs.names import NATS
-from planner.logs.normalise import Columns, columns_of, settings_of
+from planner.logs.normalise import PREFIXES, Columns, columns_of, settings_of
 from planner.logs.row_table import load_rows, other_setting, quoted, segment_of
 from planner.logs.segment import Bulk
 from planner.logs.units import in_nats
@@ -26,19 +27,56 @@ FILE = "planner_file"
 
 def load_bulk(connection: duckdb.DuckDBPyConnection, register: Register, bulk: Bulk, loaded: Loaded) -> None:
     """One bulk table into the database: its runs become segments, its rows points or, one row per run, settings."""
+    if bulk.slow:
+        connection.execute(f"CREATE OR REPLACE TEMP TABLE parsed AS SELECT * FROM {bulk.scan}", list(bulk.parameters))
+        bulk = replace(bulk, scan="parsed", parameters=[])
     columns = columns_of(bulk.columns, dialect=bulk.dialect, given=loaded.given)
-    per_run = "run_id" not in columns.settings or "status" in columns.settings  # rows with a state are attempts
-    if "step" not in columns.points and "tokens" in columns.points and not per_run:
-        columns = replace(
-            columns, points={**columns.points, "step": columns.points["tokens"]}
-        )  # tokens stand for steps
+    columns = _with_row_ids(columns, by_file=False)
+    told = {*columns.points, *columns.settings}
+    if {"tokens", ROW_ID} <= told and not {
+        "step",
+        "status",
+    } & told:  # tokens stand for steps; rows with a state are attempts
+        columns = replace(columns, points={**columns.points, "step": columns.points["tokens"]})
     groups = _groups(connection, bulk, columns) if "step" in columns.points else []
+    if ROW_ID in columns.settings and _told_once(groups):
+        columns = _with_row_ids(columns, by_file=True)
+        groups = _groups(connection, bulk, columns)
     if bulk.broken:
         _count_broken(connection, bulk, groups, loaded)
     if all(group.rows <= 1 for group in groups):
         load_rows(connection, register, bulk, loaded)
     else:
         _load_history(connection, register, bulk, columns, groups, loaded)
+    if bulk.slow:
+        connection.execute("DROP TABLE parsed")
+
+
+ROW_ID = (
+    "row_id"  # the setting run_id, where every row says it; else it is said once for a file, in its config for instance
+)
+
+
+def _with_row_ids(columns: Columns, *, by_file: bool) -> Columns:
+    """Whether the run's id stands on every row, as a table has it, or is a setting of the file."""
+    settings = dict(columns.settings)
+    if by_file:
+        settings["run_id"] = settings.pop(ROW_ID)
+    elif "run_id" in settings and not settings["run_id"].theirs.lower().startswith(PREFIXES):
+        settings[ROW_ID] = settings.pop("run_id")
+    return replace(columns, settings=settings)
+
+
+def _told_once(groups: Iterable[_Group]) -> bool:
+    """Whether rows with steps carry no id, and each file says one beside them."""
+    ids: dict[str, set[str]] = defaultdict(set)
+    bare = {group.file for group in groups if group.key is None and group.stepped}
+    for group in groups:
+        if group.key is not None:
+            ids[group.file].add(group.key)
+            if group.stepped:
+                return False
+    return bool(bare) and all(len(ids[file]) <= 1 for file in bare)
 
 
 @dataclass(frozen=True)
@@ -58,11 +96,11 @@ class _Group:
 
 def _key(columns: Columns) -> str:
     """The SQL of the run that a row belongs to; without a column of ids a file holds one run."""
-    return f"CAST({quoted(columns.settings['run_id'].theirs)} AS VARCHAR)" if "run_id" in columns.settings else "''"
+    return f"CAST({quoted(columns.settings[ROW_ID].theirs)} AS VARCHAR)" if ROW_ID in columns.settings else "''"
 
 
 def _groups(connection: duckdb.DuckDBPyConnection, bulk: Bulk, columns: Columns) -> list[_Group]:
-    candidates = {column.theirs: None for ours, column in columns.settings.items() if ours != "run_id"}
+    candidates = {column.theirs: None for ours, column in columns.settings.items() if ours != ROW_ID}
     names = [*candidates, *columns.others]
     step = f"TRY_CAST({quoted(columns.points['step'].theirs)} AS BIGINT)"
     final = columns.settings.get("is_final")
@@ -115,11 +153,13 @@ def _load_history(
         some = segments[segments["known"] == known]
         if not len(some):
             continue
-        numbered = _numbered(connection, some, columns, plain=not known)
-        beside = Measures(bulk, some, _code(columns))
+        code = _code(columns, some)
+        numbered = _numbered(connection, some, code, plain=not known)
+        beside = Measures(bulk, some, code)
+        add_columns(connection, measures)
         selected = "".join(f", {beside.measure(ours, measures)} AS {ours}" for ours in measures)
         start = f"SELECT {numbered} AS segment, {step} AS step"
-        rest = f"FROM {bulk.scan} WHERE {_code(columns)} IS NOT NULL AND {step} IS NOT NULL"
+        rest = f"FROM {bulk.scan} WHERE {code} IS NOT NULL AND {step} IS NOT NULL"
         _insert(connection, "points", ["segment", "step", *measures], f"{start}{selected} {rest}", some, bulk, loaded)
         if columns.evals:
             listed = f"unnest([{beside.evaluations(columns)}], recursive := true)"
@@ -128,22 +168,26 @@ def _load_history(
             connection.execute("DELETE FROM evals WHERE value IS NULL OR NOT isfinite(value)")
 
 
-def _code(columns: Columns) -> str:
+def _code(columns: Columns, segments: pd.DataFrame) -> str:
     """The SQL of the place of a row's run among the segments; not a join, for that would lose the order of the rows."""
-    own = f"{FILE} || chr(31) || {_key(columns)}" if "run_id" in columns.settings else FILE
-    return f"TRY_CAST({own} AS bulk_keys)"
+    if ROW_ID not in columns.settings:
+        return f"TRY_CAST({FILE} AS bulk_keys)"
+    if segments["key"].is_unique:
+        return f"TRY_CAST({_key(columns)} AS bulk_keys)"
+    return f"TRY_CAST({FILE} || chr(31) || {_key(columns)} AS bulk_keys)"
 
 
-def _numbered(connection: duckdb.DuckDBPyConnection, segments: pd.DataFrame, columns: Columns, *, plain: bool) -> str:
+def _numbered(connection: duckdb.DuckDBPyConnection, segments: pd.DataFrame, code: str, *, plain: bool) -> str:
     """The SQL of a row's segment, by an enumeration of the keys in the order of `segments`; new ones are numbered in a row."""
-    own = segments["file"] + ("\x1f" + segments["key"] if "run_id" in columns.settings else "")
+    both = segments["file"] + ("\x1f" + segments["key"] if "chr(31)" in code else "")
+    own = both if FILE in code else segments["key"]
     connection.register("own_keys", pd.DataFrame({"own": own.to_numpy(), "place": range(len(own))}))
     connection.execute("DROP TYPE IF EXISTS bulk_keys")
     connection.execute("CREATE TEMP TYPE bulk_keys AS ENUM (SELECT own FROM own_keys ORDER BY place)")
     connection.unregister("own_keys")
     if plain:
-        return f"enum_code({_code(columns)}) + {int(segments['segment'].iloc[0])}"
-    return f"{listed(segments['segment'])}[enum_code({_code(columns)}) + 1]"
+        return f"enum_code({code}) + {int(segments['segment'].iloc[0])}"
+    return f"{listed(segments['segment'])}[enum_code({code}) + 1]"
 
 
 def _insert(
@@ -169,15 +213,18 @@ def _segments(register: Register, bulk: Bulk, columns: Columns, groups: list[_Gr
     loaded.mapped |= {theirs: ours for theirs, ours in columns.mapped.items() if theirs not in changing}
     units = _units(columns)
     found = []
+    said: Columns | None = None
     for group in groups:
+        if group.key is None and group.stepped:
+            loaded.skipped["row without a run id"] += group.stepped
         if group.key is None or not group.stepped:
-            loaded.skipped["row without a run id" if group.key is None else "row without a step"] += group.rows
             continue
         config = {
             name: value for name, (value, _) in group.cells.items() if not (name in changing and name in columns.others)
         }
         flat = {**config, **loaded.constants}
-        settings = settings_of(flat, columns_of(flat, dialect=bulk.dialect, given=loaded.given, steps=False))
+        said = said or columns_of(flat, dialect=bulk.dialect, given=loaded.given, steps=False)
+        settings = settings_of(flat, said)
         settings |= {
             name: text
             for name in config

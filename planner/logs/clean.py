@@ -23,7 +23,7 @@ SPIKE_LEAST = 100  # values that must stand before it: fewer say little about th
 class Reason(StrEnum):
     """Why a point does not count; what `--keep` takes."""
 
-    DUPLICATE = "exact duplicate"
+    DUPLICATE = "exact duplicate"  # of step, losses, tokens and rate; the clock may have moved
     OVERLAP = "overlap after a restart"
     NOT_FINITE = "loss not finite"
     SPIKE = "spike"
@@ -121,28 +121,36 @@ def _superseded(position: NDArray[np.int64], *columns: Array) -> NDArray[np.bool
 
 def _mark_spikes(points: Points, marks: Marks) -> None:
     """Training losses far above the mean of the values before them, by the rule of OLMo 2."""
-    used = np.flatnonzero((marks == 0) & ~np.isnan(points.train_loss))
-    loss, run = points.train_loss[used], points.run[used]
-    if not loss.size:
+    counts = (marks == 0) & ~np.isnan(points.train_loss)
+    used = np.arange(counts.size) if counts.all() else np.flatnonzero(counts)
+    if not used.size:
         return
+    loss, run = (points.train_loss, points.run) if counts.all() else (points.train_loss[used], points.run[used])
     starts = np.flatnonzero(np.concatenate([[True], run[1:] != run[:-1]]))
     sizes = np.diff(np.append(starts, loss.size))
+    centred = loss - np.repeat(
+        np.add.reduceat(loss, starts) / sizes, sizes
+    )  # so that sums of squares keep their digits
     first = np.repeat(starts, sizes)
-    at = np.arange(loss.size)
-    low = np.maximum(first, at - SPIKE_WINDOW)
-    number = at - low
-    centred = loss - np.repeat(np.add.reduceat(loss, starts) / sizes, sizes)
-    total, square = _summed(centred), _summed(centred * centred)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        mean = (total[at] - total[low]) / number
-        variance = (square[at] - square[low]) / number - mean * mean
-        far = (centred - mean) ** 2 > SPIKE_SD**2 * np.maximum(variance, 1e-12)
-    _mark_at = used[(number >= SPIKE_LEAST) & (centred > mean) & far]
-    marks[_mark_at] = REASONS.index(Reason.SPIKE)
+    number = np.minimum(np.arange(loss.size) - first, SPIKE_WINDOW)
+    mean, square = (_before(values, starts, sizes, number) for values in (centred, centred * centred))
+    count = np.maximum(number, 1)
+    mean /= count  # in place from here on: twenty million losses are eight passes less
+    square /= count
+    square -= mean * mean  # now the variance
+    np.maximum(square, 1e-12, out=square)
+    centred -= mean
+    spikes = (number >= SPIKE_LEAST) & (centred > 0) & (centred * centred > SPIKE_SD**2 * square)
+    marks[used[spikes]] = REASONS.index(Reason.SPIKE)
 
 
-def _summed(values: Array) -> Array:
-    return np.concatenate([[0.0], np.cumsum(values)])
+def _before(values: Array, starts: NDArray[np.int64], sizes: NDArray[np.int64], number: NDArray[np.int64]) -> Array:
+    """The sum of the `number` values before each one, within its run: at most SPIKE_WINDOW."""
+    summed = np.cumsum(values)
+    summed -= values
+    since = np.repeat(summed[starts], sizes)  # where the run is younger than the window
+    np.copyto(since[SPIKE_WINDOW:], summed[:-SPIKE_WINDOW], where=number[SPIKE_WINDOW:] == SPIKE_WINDOW)
+    return np.asarray(summed - since)
 
 
 __all__ = ["REASONS", "Points", "Reason", "marks_of"]

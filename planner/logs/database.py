@@ -5,8 +5,9 @@ Every import is one transaction: it is there whole or not at all. A second impor
 
 from __future__ import annotations
 
+import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,8 @@ DATABASE = "lab.duckdb"
 SCHEMA = 1
 MEMORY = "1200MB"
 PATIENCE = 60.0  # seconds that an import waits for another one
+# Columns of points that are there only when a log held them.
+SOMETIMES = ("tokens_per_second", "step_seconds", "flops", "mfu")
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS about (schema INTEGER);
@@ -28,8 +31,7 @@ CREATE TABLE IF NOT EXISTS segments (
     segment INTEGER, run VARCHAR, place VARCHAR, key VARCHAR, run_id VARCHAR, name VARCHAR, dialect VARCHAR, attempt INTEGER,
     status VARCHAR, started DOUBLE, ended DOUBLE, settings VARCHAR, config VARCHAR);
 CREATE TABLE IF NOT EXISTS points (
-    segment INTEGER, step BIGINT, tokens DOUBLE, loss DOUBLE, train_loss DOUBLE, lr DOUBLE, time DOUBLE,
-    tokens_per_second DOUBLE, step_seconds DOUBLE, flops DOUBLE, mfu DOUBLE, reason VARCHAR);
+    segment INTEGER, step BIGINT, tokens DOUBLE, loss DOUBLE, train_loss DOUBLE, lr DOUBLE, time DOUBLE, reason VARCHAR);
 CREATE TABLE IF NOT EXISTS evals (segment INTEGER, step BIGINT, name VARCHAR, unit VARCHAR, value DOUBLE);
 """
 
@@ -42,11 +44,14 @@ def held(path: Path | None, *, patience: float = PATIENCE) -> Iterator[duckdb.Du
     not ours.
     """
     connection = _connect(path, patience)
-    try:
-        connection.execute(f"SET threads = 2; SET memory_limit = '{MEMORY}'; SET enable_progress_bar = false")
-        yield connection
-    finally:
-        connection.close()
+    with tempfile.TemporaryDirectory(prefix="planner-") as spill:
+        try:
+            if path is None:  # a database in a file spills beside it
+                connection.execute("SET temp_directory = ?", [spill])
+            connection.execute(f"SET threads = 2; SET memory_limit = '{MEMORY}'; SET enable_progress_bar = false")
+            yield connection
+        finally:
+            connection.close()
 
 
 @contextmanager
@@ -69,6 +74,13 @@ def value_of(connection: duckdb.DuckDBPyConnection, sql: str, parameters: Sequen
         sql, list(parameters)
     ).fetchall()  # all of them: an unfinished result blocks the connection
     return rows[0][0] if rows else None
+
+
+def add_columns(connection: duckdb.DuckDBPyConnection, names: Iterable[str]) -> None:
+    """Columns of points that not every log has: added when the first one has them, for empty columns cost time too."""
+    for name in names:
+        if name in SOMETIMES:
+            connection.execute(f"ALTER TABLE points ADD COLUMN IF NOT EXISTS {name} DOUBLE")
 
 
 def _connect(path: Path | None, patience: float) -> duckdb.DuckDBPyConnection:
@@ -112,4 +124,4 @@ def _roll_back(connection: duckdb.DuckDBPyConnection) -> None:
         return  # the transaction is gone already
 
 
-__all__ = ["DATABASE", "PATIENCE", "held", "transaction", "value_of"]
+__all__ = ["DATABASE", "PATIENCE", "SOMETIMES", "add_columns", "held", "transaction", "value_of"]

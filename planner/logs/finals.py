@@ -11,6 +11,8 @@ from planner.logs.clean import REASONS, Array, Marks, Points, Reason
 
 MOST_SMOOTHED = 50  # training losses that the final loss is the mean of, at most
 PART_SMOOTHED = 0.02  # and never more than this part of a run's points, for the loss still falls
+SILENT = 0.05  # of a run's steps without a training loss at its end: a table that leaves NaN out shows divergence so
+DENSE = 20  # training losses from which their absence says something
 DIVERGED = 1.1  # a run that ends this far above its lowest smoothed loss has diverged
 
 
@@ -18,7 +20,7 @@ DIVERGED = 1.1  # a run that ends this far above its lowest smoothed loss has di
 class Final:
     """Of one loss of each run, arrays `(n_runs,)`, NaN where it has none.
 
-    `last` is the mean of the last `window` values, `lowest` the smallest mean of `window` neighbours, `number` counts the
+    `last` is the mean of the last `window` values, `lowest` the smallest mean of `window` neighbours in bins, `number` counts the
     values, `step` is where the last stands.
     """
 
@@ -51,14 +53,19 @@ def last_of(points: Points, marks: Marks, starts: NDArray[np.int64], column: Arr
     last[single] = values[end[single] - 1]  # as it was logged, to the last digit
     lowest = np.full(number.size, np.nan)
     if values.size:
-        at = np.arange(values.size)
-        width = np.repeat(wide[there], number[there])
-        begin = np.repeat(first[there], number[there])
-        means = np.where(
-            at - begin + 1 >= width, (total[1:] - total[np.maximum(at + 1 - width, 0)]) / width + centre, np.inf
-        )
-        lowest[there] = np.minimum.reduceat(means, first[there])
+        lowest[there] = _lowest(total, first[there], number[there], wide[there]) + centre
+        plain = np.minimum.reduceat(values, first[there])
+        lowest[there] = np.where(wide[there] == 1, plain, lowest[there])
     return Final(last, lowest, wide, number, step)
+
+
+def _lowest(total: Array, first: NDArray[np.int64], number: NDArray[np.int64], wide: NDArray[np.int64]) -> Array:
+    """The smallest mean of `wide` neighbours of each run, in bins counted from its end, `(n_runs,)`; `total` are running sums."""
+    bins = number // wide
+    run = np.repeat(np.arange(bins.size), bins)
+    begin = np.cumsum(bins) - bins
+    left = (first + number - bins * wide)[run] + (np.arange(run.size) - begin[run]) * wide[run]
+    return np.asarray(np.minimum.reduceat((total[left + wide[run]] - total[left]) / wide[run], begin), float)
 
 
 def bounds_of(run: NDArray[np.int64], n_runs: int) -> NDArray[np.int64]:
@@ -66,22 +73,33 @@ def bounds_of(run: NDArray[np.int64], n_runs: int) -> NDArray[np.int64]:
     return np.searchsorted(run, np.arange(n_runs + 1))
 
 
+def seen(marks: Marks) -> NDArray[np.bool_]:
+    """Points that the run went through, whatever their loss: those that count, and those whose loss is no number."""
+    return np.asarray((marks == 0) | (marks == REASONS.index(Reason.NOT_FINITE)))
+
+
 def ends_of(points: Points, marks: Marks, starts: NDArray[np.int64]) -> tuple[Array, Array]:
     """The last step and the tokens then of each run, `(n_runs,)` each, NaN where none was logged."""
     step, tokens = np.full(starts.size - 1, np.nan), np.full(starts.size - 1, np.nan)
     for out, column in ((step, points.step.astype(float)), (tokens, points.tokens)):
-        used = np.flatnonzero((marks == 0) & ~np.isnan(column))
+        used = np.flatnonzero(seen(marks) & ~np.isnan(column))
         bounds = np.searchsorted(used, starts)
         there = bounds[1:] > bounds[:-1]
         out[there] = column[used[bounds[1:][there] - 1]]
     return step, tokens
 
 
+def silent(trained: Final, ended: Array) -> NDArray[np.bool_]:
+    """Runs that went on for more than 5 % of their steps after their last training loss, `(n_runs,)`; `ended` are last steps."""
+    with np.errstate(invalid="ignore"):
+        return np.asarray((trained.number >= DENSE) & (trained.step < (1 - SILENT) * ended))
+
+
 def diverged(points: Points, marks: Marks, starts: NDArray[np.int64], final: Final) -> NDArray[np.bool_]:
     """Runs whose last logged loss is not finite, or that end more than 10 % above their lowest smoothed loss, `(n_runs,)`."""
     with np.errstate(invalid="ignore"):
         ended = np.asarray(final.last > DIVERGED * final.lowest)
-    counts = (marks == 0) | (marks == REASONS.index(Reason.NOT_FINITE))
+    counts = seen(marks)
     for column in (points.loss, points.train_loss):
         logged = np.flatnonzero(counts & ~np.isnan(column))
         bounds = np.searchsorted(logged, starts)

@@ -114,6 +114,8 @@ def _filled(connection: duckdb.DuckDBPyConnection, claims: list[Claim], settings
             failed = failed or error
         except duckdb.Error as error:
             raise _unreadable(claim, error) from None
+    if not value_of(connection, "SELECT count(*) FROM segments"):
+        raise failed or _nothing(claims, loaded)
     notes = judge(connection, loaded.touched, settings.keep, settings.window)
     table = table_of(connection)
     make_view(connection)
@@ -133,6 +135,14 @@ def _filled(connection: duckdb.DuckDBPyConnection, claims: list[Claim], settings
         n_points=int(n_points),
         digest=files.digest(),
         error=failed,
+    )
+
+
+def _nothing(claims: list[Claim], loaded: Loaded) -> InputError:
+    told = ", ".join(f"{number:,} x {reason}" for reason, number in loaded.skipped.items()) or "nothing else"
+    return InputError(
+        f"{claims[0].parts[0].place}: no run in it; skipped: {told}",
+        "rows need a loss, or tokens: name columns with --column theirs=loss",
     )
 
 

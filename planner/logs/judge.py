@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+from collections import deque
 from collections.abc import Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 
 import duckdb
 import numpy as np
@@ -12,11 +15,12 @@ from numpy.typing import NDArray
 
 from planner.logs.clean import REASONS, Array, Marks, Points, Reason, marks_of
 from planner.logs.database import value_of
-from planner.logs.finals import bounds_of, diverged, ends_of, last_of
+from planner.logs.finals import bounds_of, diverged, ends_of, last_of, seen, silent
 from planner.logs.load import read_settings
 from planner.logs.schedule import schedules_of
 from planner.logs.stitch import Piece, stitch
 
+WORKERS = 2
 BLOCK = 1_000_000  # points of whole runs that stand in memory at once
 
 _SPANS = """
@@ -57,7 +61,7 @@ def judge(
         connection.execute("UPDATE segments SET run = n.run FROM new_runs AS n WHERE segments.segment = n.segment")
         connection.unregister("new_runs")
     connection.execute("DELETE FROM finals WHERE run NOT IN (SELECT run FROM segments)")
-    finals = [_judge_block(connection, block, keep, window) for block in _blocks(wanted)]
+    finals = _judge_all(connection, _blocks(wanted), keep, window)
     if finals:
         connection.register("new_finals", pd.concat(finals, ignore_index=True))
         connection.execute("DELETE FROM finals WHERE run IN (SELECT run FROM new_finals)")
@@ -79,11 +83,13 @@ def _settings_changed(connection: duckdb.DuckDBPyConnection, keep: frozenset[Rea
 def _measure_spans(connection: duckdb.DuckDBPyConnection, touched: Sequence[int]) -> None:
     if not touched:
         return
+    there = {row[0] for row in connection.execute("SELECT column_name FROM (DESCRIBE points)").fetchall()}
+    wanted = {"step_seconds": "avg", "flops": "max", "mfu": "avg", "tokens_per_second": "avg"}
+    more = [f"{how}({name})" if name in there else "NULL" for name, how in wanted.items()]
     connection.register("touched", pd.DataFrame({"segment": list(touched)}))
     connection.execute("DELETE FROM spans WHERE segment IN (SELECT segment FROM touched)")
     connection.execute(
-        "INSERT INTO spans SELECT segment, count(*), min(step), max(step), min(time), max(time), avg(step_seconds), max(flops), "
-        "avg(mfu), avg(tokens_per_second) FROM points "
+        f"INSERT INTO spans SELECT segment, count(*), min(step), max(step), min(time), max(time), {', '.join(more)} FROM points "
         f"WHERE segment BETWEEN {int(touched[0])} AND {int(touched[-1])} AND segment IN (SELECT segment FROM touched) "
         "GROUP BY segment"
     )
@@ -115,19 +121,58 @@ def _blocks(runs: dict[str, list[Piece]]) -> Iterable[list[tuple[str, list[Piece
         yield block
 
 
+_Block = list[tuple[str, list[Piece]]]
+
+
+@dataclass(frozen=True)
+class _Judged:
+    """What came of a block: its segments, where its points stand in the database's order, their marks, and the finals."""
+
+    segments: NDArray[np.int64]
+    order: NDArray[np.int64] | None
+    marks: Marks
+    finals: pd.DataFrame
+
+
+def _judge_all(
+    connection: duckdb.DuckDBPyConnection, blocks: Iterable[_Block], keep: frozenset[Reason], window: int | None
+) -> list[pd.DataFrame]:
+    """Finals of every block; the next blocks are read while those before are worked on."""
+    finals: list[pd.DataFrame] = []
+    held = _columns_held(connection)
+    with ThreadPoolExecutor(WORKERS) as workers:
+        waiting: deque[Future[_Judged]] = deque()
+        for block in blocks:
+            segments = np.array([piece.number for _, pieces in block for piece in pieces], np.int64)
+            owner = np.repeat(np.arange(len(block)), [len(pieces) for _, pieces in block])
+            points, order = _read(connection, segments, owner, held)
+            if len(waiting) == WORKERS:
+                finals.append(_written(connection, waiting.popleft().result()))
+            waiting.append(workers.submit(_judge_block, block, segments, order, points, keep, window))
+        finals += [_written(connection, judged.result()) for judged in waiting]
+    return finals
+
+
 def _judge_block(
-    connection: duckdb.DuckDBPyConnection,
-    block: list[tuple[str, list[Piece]]],
-    keep: frozenset[Reason],
+    block: _Block, segments: NDArray[np.int64], order: NDArray[np.int64] | None, points: Points, keep: frozenset[Reason],
     window: int | None,
-) -> pd.DataFrame:
-    segments = np.array([piece.number for _, pieces in block for piece in pieces], np.int64)
-    owner = np.repeat(np.arange(len(block)), [len(pieces) for _, pieces in block])
-    points, order = _read(connection, segments, owner)
+) -> _Judged:  # fmt: skip
     declared = np.array([_declared(pieces) for _, pieces in block])
     marks = marks_of(points, np.where(declared < 0, np.nan, declared), keep)
-    _write_marks(connection, segments, order, marks)
-    return _finals(block, points, marks, declared, window)
+    return _Judged(segments, order, marks, _finals(block, points, marks, declared, window))
+
+
+def _written(connection: duckdb.DuckDBPyConnection, judged: _Judged) -> pd.DataFrame:
+    _write_marks(connection, judged.segments, judged.order, judged.marks)
+    return judged.finals
+
+
+def _columns_held(connection: duckdb.DuckDBPyConnection) -> frozenset[str]:
+    """The columns of points that hold anything at all."""
+    counts = connection.execute(
+        f"SELECT {', '.join(f'bool_or({name} IS NOT NULL)' for name in _COLUMNS)} FROM points"
+    ).fetchall()[0]
+    return frozenset(name for name, there in zip(_COLUMNS, counts, strict=True) if there)
 
 
 def _declared(pieces: Sequence[Piece]) -> float:
@@ -146,12 +191,12 @@ def _where(segments: NDArray[np.int64]) -> str:
 
 
 def _read(
-    connection: duckdb.DuckDBPyConnection, segments: NDArray[np.int64], owner: NDArray[np.int64]
+    connection: duckdb.DuckDBPyConnection, segments: NDArray[np.int64], owner: NDArray[np.int64], held: frozenset[str]
 ) -> tuple[Points, NDArray[np.int64] | None]:
     """The points of a block in the order of its runs and segments, and where each stood in the database's order."""
     connection.register("block", pd.DataFrame({"segment": segments}))
-    listed = ", ".join(f"coalesce({name}, 'nan'::DOUBLE) AS {name}" for name in _COLUMNS)
-    found = connection.execute(f"SELECT segment, step, {listed} FROM points WHERE {_where(segments)}").fetchnumpy()
+    listed = "".join(f", coalesce({name}, 'nan'::DOUBLE) AS {name}" for name in _COLUMNS if name in held)
+    found = connection.execute(f"SELECT segment, step{listed} FROM points WHERE {_where(segments)}").fetchnumpy()
     connection.unregister("block")
     low = int(segments.min())
     place = np.zeros(int(segments.max()) - low + 1, np.int64)
@@ -162,7 +207,8 @@ def _read(
         order = np.argsort(at, kind="stable")
         at = at[order]
         found = {name: np.asarray(values)[order] for name, values in found.items()}
-    columns: dict[str, Array] = {name: np.asarray(found[name], float) for name in _COLUMNS}
+    nothing = np.full(at.size, np.nan)
+    columns: dict[str, Array] = {name: np.asarray(found[name], float) if name in held else nothing for name in _COLUMNS}
     return Points(owner[at] if at.size else at, np.asarray(found["step"], np.int64), **columns), order
 
 
@@ -198,7 +244,7 @@ def _finals(
     )
     trained = last_of(points, marks, starts, points.train_loss, np.full(plain.size, window or 0))
     step, tokens = ends_of(points, marks, starts)
-    used = np.flatnonzero((marks == 0) & ~np.isnan(points.lr))
+    used = np.flatnonzero(seen(marks) & np.isfinite(points.lr) & (points.lr >= 0))
     at = np.where(np.isnan(points.tokens), points.step.astype(float), points.tokens)
     schedules = schedules_of(points.lr, used, starts, at)
     warm, stable = schedules.warm, schedules.stable
@@ -214,7 +260,7 @@ def _finals(
         "warmup_step": np.where(there, steps[warm] if some else np.nan, np.nan),
         "stable_step": np.where(there, steps[stable] if some else np.nan, np.nan),
         "warmup_tokens": np.where(there, points.tokens[warm] if some else np.nan, np.nan),
-        "diverged": diverged(points, marks, starts, evaluated) | diverged(points, marks, starts, trained),
+        "diverged": diverged(points, marks, starts, evaluated) | diverged(points, marks, starts, trained) | silent(trained, step),
         "n_points": np.diff(starts), "n_dropped": np.add.reduceat(np.append(marks > 0, False), starts[:-1]) * (np.diff(starts) > 0),
     })  # fmt: skip
 

@@ -11,9 +11,8 @@ from typing import Any
 import duckdb
 import pandas as pd
 
-from planner.encode import to_json
 from planner.logs.arrays import points_of
-from planner.logs.database import value_of
+from planner.logs.database import add_columns, value_of
 from planner.logs.names import POINT
 from planner.logs.normalise import columns_of, settings_of
 from planner.logs.segment import Segment
@@ -53,7 +52,7 @@ class Register:
     ) -> tuple[int, bool, bool]:
         """The segment's number, whether it was there before, and whether what is said of it is new."""
         place_key = (segment.place, f"{segment.key}\x1f{segment.attempt or ''}")
-        said = (to_json(settings, indent=None), to_json(config, indent=None), segment.status)
+        said = (_json(settings), _json(config), segment.status)
         number, before = self._known.get(place_key, (self._next, None))
         known = before is not None
         if not known:
@@ -137,6 +136,8 @@ def _write(
             continue
         frame = pd.concat(frames, ignore_index=True)
         frames.clear()
+        if table == "points":
+            add_columns(connection, frame.columns)
         connection.register("incoming", frame)
         names = ", ".join(frame.columns)
         old = frame["segment"].isin(known)
@@ -173,6 +174,11 @@ def append_new(
         loaded.points += int(value_of(connection, "SELECT count(*) FROM appended"))
     connection.execute("DROP TABLE appended")
     connection.unregister("known")
+
+
+def _json(values: Mapping[str, Any]) -> str:
+    """Plain values as JSON; what is not is written as text."""
+    return json.dumps(values, ensure_ascii=False, default=str)
 
 
 def read_settings(text: str) -> dict[str, Any]:

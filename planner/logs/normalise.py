@@ -86,7 +86,8 @@ def _named(theirs: str, dialect: str, given: Mapping[str, str], steps: bool) -> 
     low = theirs.strip().lower()
     for prefix in PREFIXES:
         if low.startswith(prefix):
-            return _named(theirs.strip()[len(prefix) :], dialect, {}, steps)
+            setting = _named(theirs.strip()[len(prefix) :], dialect, {}, steps=False)
+            return None if setting is None or setting.ours in POINT else setting
     if low in TEXTS or low in NUMBERS or low in ("tokens", "train_loss", "step"):
         return Name(low, unit=NATS, priority=-1)
     name = meaning(theirs, dialect)

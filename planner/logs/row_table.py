@@ -51,12 +51,14 @@ def load_rows(connection: duckdb.DuckDBPyConnection, register: Register, bulk: B
     loaded.mapped |= columns.mapped
     seen: dict[tuple[str, str], int] = {}
     lines: dict[str, int] = {}
+    said: Columns | None = None
     for file, *cells in rows:
         lines[file] = lines.get(file, 0) + 1
         config = dict(zip((*names, *columns.others), cells, strict=True))
         _require_numbers(bulk, file, lines[file], config, columns)
         flat = {**config, **loaded.constants}
-        settings = settings_of(flat, columns_of(flat, dialect=bulk.dialect, given=loaded.given, steps=False))
+        said = said or columns_of(flat, dialect=bulk.dialect, given=loaded.given, steps=False)
+        settings = settings_of(flat, said)
         if not settings:
             loaded.skipped["row with nothing in it that is known"] += 1
             continue

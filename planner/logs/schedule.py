@@ -16,7 +16,7 @@ STABLE = 0.99  # of the peak: where a decay has begun
 ANNEALED = (
     0.35  # of the peak: a run that ends above this was not annealed (cosine and linear to 10 % end at .1, WSD at 0)
 )
-HORIZONS = np.linspace(0.3, 0.95, 14)  # parts of a cosine that a run cut short may have seen
+HORIZONS = np.linspace(0.2, 0.98, 79)  # parts of a cosine that a run cut short may have seen
 
 
 @dataclass(frozen=True)
@@ -84,17 +84,27 @@ def _shapes(y: Array, x: Array, grown: Array) -> tuple[NDArray[np.str_], Array]:
     names = np.array(list(shapes), dtype="<U24")[best]
     seen = np.ones(y.shape[0])
     found = off.min(axis=0) <= NEAR
-    found[names == "constant"] &= True
-    for part in HORIZONS:
-        for floor in (0.0, 0.1):
-            cut = floor + (1 - floor) * (1 + np.cos(np.pi * x * part)) / 2
-            near = ~found & (_off(y, cut) <= NEAR / 2)
-            names[near], seen[near] = "cosine", part
-            found |= near
+    _cut_short(y, x, names, seen, found)
     falls = (np.diff(y, axis=1) <= NEAR / 2).all(axis=1)
     holds = (y >= STABLE).mean(axis=1)
     names[~found] = np.where(falls & (holds >= 0.2) & (end[:, 0] < 0.9), "warmup_stable_decay", "other")[~found]
     return names, seen
+
+
+def _cut_short(y: Array, x: Array, names: NDArray[np.str_], seen: Array, found: NDArray[np.bool_]) -> None:
+    """Name the cosines to 0 or 10 % that ended before their horizon, and how much of it they saw."""
+    left = np.flatnonzero(~found)
+    if not left.size:
+        return
+    parts = [(part, floor) for floor in (0.0, 0.1) for part in HORIZONS]
+    off = np.stack([
+        _off(y[left], floor + (1 - floor) * (1 + np.cos(np.pi * x[left] * part)) / 2) for part, floor in parts
+    ])  # fmt: skip
+    best = np.argmin(off, axis=0)
+    near = off.min(axis=0) <= NEAR
+    names[left[near]] = "cosine"
+    seen[left[near]] = np.array([part for part, _ in parts])[best[near]]
+    found[left[near]] = True
 
 
 def _off(y: Array, shape: Array) -> Array:

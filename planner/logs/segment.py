@@ -61,7 +61,7 @@ class Bulk:
     `scan` is a table expression such as `read_parquet(?, filename = 'planner_file')`, `parameters` its values, `columns` the
     names and DuckDB types it has (without `planner_file`, the path as DuckDB reports it), `places` each file's shown place by
     that path. `broken` is a query that counts the lines of given files that are no rows, where the scan gives such lines as
-    rows of nothing.
+    rows of nothing. Text is `slow`: it is parsed once, into a temporary table.
     """
 
     scan: str
@@ -70,6 +70,7 @@ class Bulk:
     places: Mapping[str, str]
     dialect: str = ""
     broken: str = ""
+    slow: bool = False
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,6 @@ from planner.runs.columns import DEFAULT_LOSS_UNIT, Status
 
 LOWER = 0.005  # of the final loss: how far below it the lowest may lie before it is said (PRACTICE: Megatron-DeepSpeed #125)
 ANNEALED = 0.35  # of the peak rate: a run that ends above it was not annealed
-CONSTANT = ("constant", "")
 
 # Settings that are not columns of their own.
 INNER = ("line", "final_step", "train_loss_name", "bytes_per_token", "step", "lr", "loss", "train_loss", "mfu", "time",
@@ -173,9 +172,11 @@ def _loss(settings: Mapping[str, Any], final: Mapping[str, Any]) -> dict[str, An
 
 
 def _annealed(final: Mapping[str, Any]) -> str | None:
-    """Whether the learning rate had come down at the run's end; None where it was not logged."""
+    """Whether the learning rate had come down at the run's end; None where it was not logged, or never moved (many tables
+    hold the peak on every row).
+    """
     peak, last = _number(final.get("lr_peak")), _number(final.get("lr_last"))
-    if not peak or last is None or final.get("schedule") in (None, ""):
+    if not peak or last is None or final.get("schedule") in (None, "", "constant"):
         return None
     return "true" if last <= ANNEALED * peak else "false"
 
@@ -207,7 +208,10 @@ def _notes(frame: pd.DataFrame) -> list[str]:
     notes = []
     for problem, text in (
         ("truncated", "saw less than 99 % of the planned tokens: not final"),
-        ("diverged", "diverged: the last loss is not finite, or more than 10 % above the lowest smoothed loss"),
+        (
+            "diverged",
+            "diverged: the last loss is not finite, missing, or more than 10 % above the lowest smoothed loss",
+        ),
         ("minimum below the final loss", f"end more than {LOWER:.1%} above their lowest loss (column loss_min)"),
     ):
         number = int((frame["problem"] == problem).sum())

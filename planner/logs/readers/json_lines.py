@@ -136,6 +136,7 @@ def _bulk(parts: list[Part], names: Mapping[str, str]) -> Bulk:
         parameters=[paths],
         columns=columns,
         places={str(part.files[0]): part.place for part in parts},
+        slow=True,
         broken=f"SELECT count(*) FROM read_json_objects(?, {options}) WHERE json IS NULL OR json_type(json) <> 'OBJECT'",
     )
 

@@ -82,6 +82,7 @@ def _bulk(delimiter: str, encoding: Encoding, names: tuple[str, ...], parts: lis
         parameters=[paths],
         columns=dict.fromkeys(names, "VARCHAR"),
         places={str(part.files[0]): part.place for part in parts},
+        slow=True,
     )
 
 
