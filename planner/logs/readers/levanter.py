@@ -21,7 +21,7 @@ from planner.logs.keys import name_of
 from planner.logs.segment import Log, Segment
 from planner.logs.source import Part, Source, head, nested
 from planner.logs.stdout import Parse, Point, Settings, Stdout
-from planner.logs.texts import document, lines
+from planner.logs.texts import document, lines, sample
 
 _EVENT = re.compile(r'\{.*"tracker": *"json_logger".*\}')
 _FILE = "tracker_metrics.jsonl"
@@ -34,7 +34,7 @@ class LevanterSummary:
     reads = "tracker_metrics.jsonl of Levanter"
 
     def claim(self, source: Source) -> list[Part]:
-        """Files of that name, or whose first line starts as theirs does."""
+        """Files of that name, or of that kind of first line."""
         return [Part(source, (file,)) for file in source.files if file.name == _FILE or _is_summary(file)]
 
     def read(self, parts: Sequence[Part]) -> Log:
@@ -123,7 +123,11 @@ def _object(text: str) -> dict[str, Any] | None:
 
 
 def _is_summary(file: Path) -> bool:
-    return bool(re.match(rb'\s*\{\s*"config"\s*:\s*\{', head(file, 64))) and file.suffix in (".jsonl", ".json")
+    """Whether the first line is an object of a config and a summary and nothing else."""
+    if not re.match(rb'\s*\{\s*"(?:config|summary)"\s*:', head(file, 64)):
+        return False
+    first = _object(sample(file).lstrip().partition(b"\n")[0].decode("utf-8", "replace"))
+    return first is not None and set(first) == {"config", "summary"}
 
 
 LEVANTER = Stdout(
