@@ -9,7 +9,7 @@ import shlex
 import pytest
 from formats import FORMATS
 from simulated import lab
-from test_trackers import mlflow_server, needs, served, wandb_key, wandb_words  # noqa: F401 - fixtures
+from test_trackers import needs, served, wandb_words
 from truths import REPOSITORY
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # those of the packages that write
@@ -73,14 +73,14 @@ def test_every_command_of_the_page_works(planner, tmp_path, command):
     assert done.json["n_runs"] == ROWS.get(source_of(command), 3), done.out
 
 
-def test_the_command_for_an_mlflow_server_works(planner, mlflow_server):  # noqa: F811
+def test_the_command_for_an_mlflow_server_works(planner, mlflow_server):
     command = next(command for command in COMMANDS if "http://" in command)
     done = planner(*shlex.split(command.replace("http://localhost:5000", mlflow_server[0]))[1:], "--json")
     assert done.code == 0 and done.json["n_runs"] == 3, done.err
 
 
 @needs("wandb")
-def test_the_command_for_wandbs_server_works(planner, monkeypatch, wandb_key):  # noqa: F811
+def test_the_command_for_wandbs_server_works(planner, monkeypatch, wandb_key):
     command = next(command for command in COMMANDS if "wandb://" in command)
     with served(wandb_words(lab()[1:])) as port:
         monkeypatch.setenv("WANDB_BASE_URL", f"http://127.0.0.1:{port}")

@@ -8,10 +8,7 @@ import http.server
 import importlib.util
 import json
 import math
-import os
 import re
-import socket
-import subprocess
 import sys
 import threading
 import time
@@ -93,40 +90,6 @@ def served(answer):
 
 
 # A real MLflow server
-
-
-@pytest.fixture(scope="module")
-def mlflow_server(tmp_path_factory):
-    """A tracking server over the lab's SQLite store."""
-    if importlib.util.find_spec("mlflow") is None or importlib.util.find_spec("flask") is None:
-        pytest.skip("mlflow with its server is not installed: pip install mlflow")
-    from formats import mlflow_sqlite
-
-    folder = tmp_path_factory.mktemp("mlflow")
-    mlflow_sqlite(folder, lab())
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    uri = f"http://127.0.0.1:{port}"
-    command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", f"sqlite:///{folder / 'mlflow.db'}", "--host",
-               "127.0.0.1", "--port", str(port), "--workers", "1"]  # fmt: skip
-    process = subprocess.Popen(
-        command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
-        env={**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true"},
-    )  # fmt: skip
-    try:
-        for _ in range(120):
-            try:
-                urllib.request.urlopen(f"{uri}/health", timeout=1)  # noqa: S310 - on loopback
-                break
-            except OSError:
-                time.sleep(0.5)
-        else:
-            pytest.fail("the MLflow server did not start within a minute")
-        yield uri, folder
-    finally:
-        os.killpg(process.pid, 15)
-        process.wait(20)
 
 
 def test_a_real_mlflow_server_gives_what_its_store_holds(mlflow_server):
@@ -310,13 +273,6 @@ def _node(run):
 
 def _data(**found):
     return 200, json.dumps({"data": found}).encode()
-
-
-@pytest.fixture
-def wandb_key(monkeypatch, tmp_path):
-    monkeypatch.setenv("WANDB_API_KEY", SECRET.ljust(40, "0"))
-    for name in ("WANDB_CACHE_DIR", "WANDB_DIR", "WANDB_DATA_DIR", "WANDB_CONFIG_DIR"):
-        monkeypatch.setenv(name, str(tmp_path))
 
 
 @needs("wandb")
