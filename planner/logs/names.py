@@ -215,6 +215,50 @@ NAMES: dict[str, dict[str, Name]] = {
         "eval_set": Name("loss_name"),
         "phase": Name("stage", priority=1),
     },
+    # What means something else, or is known, in one tool only; read by that tool's reader, which is the source.
+    "megatron": {
+        "consumed tokens": Name("tokens"),
+        "test lm loss value": Name("loss", unit=NATS, priority=4),
+        "num_query_groups": Name("n_kv_heads"),
+        "kv_channels": Name("head_dim"),
+        "num_experts": Name("n_experts"),
+        "moe_router_topk": Name("experts_per_token"),
+        "lr_decay_style": Name("schedule"),
+    },
+    "torchtitan": {
+        "ntokens_seen": Name("tokens"),
+    },
+    "nanochat": {
+        "n_layer": Name("n_layers"),
+        "n_embd": Name("d_model"),
+        "n_head": Name("n_heads"),
+        "num_heads": Name("n_heads"),
+        "n_kv_head": Name("n_kv_heads"),
+        "sequence_len": Name("context_length"),
+        "train/mfu": Name("mfu", factor=1e-2),
+    },
+    "maxtext": {
+        "learning_rate": Name("lr_peak"),
+        "eval/avg_loss": Name("loss", unit=NATS),
+        "global_batch_size_to_train_on": Name("batch_tokens", times="context_length"),
+        "base_emb_dim": Name("d_model"),
+        "base_num_decoder_layers": Name("n_layers"),
+        "base_num_query_heads": Name("n_heads"),
+        "base_num_kv_heads": Name("n_kv_heads"),
+        "base_mlp_dim": Name("d_ff"),
+        "num_experts": Name("n_experts"),
+        "num_experts_per_tok": Name("experts_per_token"),
+        "adam_weight_decay": Name("weight_decay"),
+        "num_devices": Name("n_accelerators"),
+    },
+    "trainer_state": {
+        "loss": Name("train_loss", unit=NATS),
+        "num_hidden_layers": Name("n_layers"),
+        "num_key_value_heads": Name("n_kv_heads"),
+    },
+    "wandb": {
+        "gpu_type": Name("accelerator"),
+    },
 }
 # Endings of names that are one evaluation set each ("eval/paloma/c4_en/loss"): the set is what stands before.
 EVALUATIONS: dict[str, tuple[str, int]] = {

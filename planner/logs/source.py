@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 from planner.errors import InputError, WorldError
@@ -88,12 +88,19 @@ class Source:
 
 
 def head(file: Path, size: int = HEAD) -> bytes:
-    """The first bytes of a file; empty when it cannot be opened."""
+    """The first bytes of a file, at most `HEAD`; empty when it cannot be opened."""
     try:
-        with file.open("rb") as opened:
-            return opened.read(size)
+        found = file.stat()
+        return _head(file, found.st_size, found.st_mtime_ns)[:size]
     except OSError:
         return b""
+
+
+@lru_cache(maxsize=16_384)
+def _head(file: Path, size: int, changed: int) -> bytes:
+    """Read once for all the readers that look at it."""
+    with file.open("rb") as opened:
+        return opened.read(HEAD)
 
 
 def nested(names: Mapping[str, object], prefix: str = "") -> dict[str, object]:

@@ -148,7 +148,7 @@ def test_an_integer_column_with_a_null_is_read(write, tmp_path):
     path = tmp_path / "runs.parquet"
     with duckdb.connect() as connection:
         connection.execute(
-            f"COPY (SELECT * FROM (VALUES (1000000000, 2.5), (NULL, 2.25)) t(tokens, loss)) TO '{path}' (FORMAT parquet)"  # noqa: S608
+            f"COPY (SELECT * FROM (VALUES (1000000000, 2.5), (NULL, 2.25)) t(tokens, loss)) TO '{path}' (FORMAT parquet)"
         )
     np.testing.assert_array_equal(read_runs(path).frame["tokens"], [1e9, np.nan])
 
