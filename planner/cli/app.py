@@ -14,6 +14,7 @@ from planner.errors import InputError, PlannerError, StoppedError, WorldError
 COMMANDS = (
     "run", "propose", "import_", "fit", "predict", "backtest", "allocate", "compare", "assess", "report", "init", "cost",
     "catalogs", "laws", "policy", "budget", "forecast",
+    "choose",
 )  # fmt: skip
 
 app = typer.Typer(
