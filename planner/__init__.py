@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from planner.logs.reconcile import import_logs
     from planner.report.page import write_report
     from planner.runs import read_runs
+    from planner.sweep.choose import choose
     from planner.sweep.plan import propose
     from planner.sweep.spec import read_sweep
 
@@ -23,6 +24,7 @@ _HOMES = {
     "allocate": "planner.decisions.allocation",
     "assess_plan": "planner.assess.assessment",
     "bootstrap": "planner.fitting.solve",
+    "choose": "planner.sweep.choose",
     "compare": "planner.decisions.gains",
     "cost": "planner.costs.cost",
     "fit": "planner.fitting.fit",
@@ -40,6 +42,7 @@ __all__ = [  # each is imported when it is first used, so that `import planner` 
     "allocate",
     "assess_plan",
     "bootstrap",
+    "choose",
     "compare",
     "cost",
     "fit",

@@ -74,17 +74,17 @@ def fitted_belief(fit: Fit, *, draws: int = DRAWS) -> Belief:
     law, covariance = type(fit.law), fit.uncertainty.covariance
     values, vectors = np.linalg.eigh(covariance)
     kept = np.maximum(values, 1e-12 * values.max())
-    theta = fit.theta + _normal(draws, values.size) * np.sqrt(kept) @ vectors.T
+    theta = fit.theta + even_normal(draws, values.size) * np.sqrt(kept) @ vectors.T
     precision = vectors / kept @ vectors.T
     return Belief(law, fit.centre, np.clip(theta, law.lower, law.upper), np.asarray(precision))
 
 
 def spread_out(mean: Array, sd: Array, draws: int, law: type[Law]) -> Array:
     """Even, repeatable draws `(K, p)` of independent normals, within the law's bounds."""
-    return np.asarray(np.clip(mean + _normal(draws, mean.size) * sd, law.lower, law.upper))
+    return np.asarray(np.clip(mean + even_normal(draws, mean.size) * sd, law.lower, law.upper))
 
 
-def _normal(draws: int, dimension: int) -> Array:
+def even_normal(draws: int, dimension: int) -> Array:
     """Normal quantiles of a Kronecker sequence (generalised golden ratio), centred; the mean law alone for one draw."""
     ratio = 1.5
     for _ in range(60):

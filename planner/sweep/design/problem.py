@@ -143,11 +143,10 @@ class State:
         root = np.linalg.cholesky(self.T)
         spread = np.matmul(self.shrunk, root)  # the cells' covariance is spread spread' + kept
         cells, n = self.problem.bundles.cells, len(self.problem.bundles.cost)
-        if self.problem.separate:
-            v = self.pulled[:, :, 0]
-            flat = (v[..., None] * spread[:, cells[:, 0], None]).transpose(1, 0, 2, 3).reshape(n, -1)
-            own = np.diag((v**2).sum((0, 2)) * self.kept[cells[:, 0]])
-            return np.asarray(2 / len(self.T) * (flat @ flat.T + own))
+        if cells.shape[1] == 1 and self.kept.ndim == 1:
+            v, one = self.pulled[:, :, 0], cells[:, 0]
+            flat = (v[..., None] * spread[:, one, None]).transpose(1, 0, 2, 3).reshape(n, -1)
+            return np.asarray(2 / len(self.T) * (flat @ flat.T + self._own(v, one)))
         kept = np.diag(self.kept) if self.kept.ndim == 1 else self.kept
         total = np.zeros((n, n))
         for v, one in zip(self.pulled, spread, strict=True):
@@ -157,6 +156,13 @@ class State:
                 seen = reads @ one
                 total += seen @ seen.T + reads @ kept @ reads.T
         return 2 / len(self.T) * total
+
+    def _own(self, v: Array, one: NDArray[np.intp]) -> Array:
+        """What runs of one cell share of its own error, `(n, n)`."""
+        if self.problem.separate:
+            return np.diag((v**2).sum((0, 2)) * self.kept[one])
+        flat = v.transpose(1, 0, 2).reshape(len(one), -1)
+        return np.asarray(np.where(one[:, None] == one, flat @ flat.T * self.kept[one], 0.0))
 
     def step(self, sign: int = 1) -> Array:
         """How much one more copy of each bundle (`sign` 1), or one less (-1), lowers or lifts the variance, exactly; `(n,)`.
