@@ -168,3 +168,27 @@ def test_an_unknown_reader_is_named(tmp_path):
         from planner.logs.importing import Settings
 
         read_logs([write("csv", tmp_path)], Settings(reader="fax"))
+
+
+@pytest.mark.parametrize("kind", ["csv", "tracker"])
+def test_further_evaluation_sets_are_kept_apart(tracker, tmp_path, kind):
+    from planner.logs.database import held
+
+    values = {"eval/c4/loss": [3.0, 2.5], "eval/wiki/loss": [3.5, np.nan], "eval/c4/bpb": [1.0, 0.9]}
+    pd.DataFrame({"step": [1, 2], **values}).to_csv(tmp_path / "log.csv", index=False)
+    if kind == "csv":
+        source = tmp_path / "log.csv"
+    else:
+        history = {name: series([1, 2], column) for name, column in values.items()}
+        history["eval/wiki/loss"] = series([1], [3.5])
+        one = Segment(key="k", place="tracker://x", history=history)
+        tracker()
+        detect.READERS[0]._segments = lambda: iter([one])
+        source = "tracker://x"
+    with held(None) as connection:
+        found = read_logs([source], database=connection)
+        evals = connection.execute("SELECT step, name, unit, value FROM evals ORDER BY name, step").fetchall()
+    assert (found.frame["loss"].iloc[0], found.frame["loss_name"].iloc[0]) == (2.5, "eval/c4")
+    assert evals == [
+        (1, "eval/c4", "bits_per_byte", 1.0), (2, "eval/c4", "bits_per_byte", 0.9), (1, "eval/wiki", "nats_per_token", 3.5),
+    ]  # fmt: skip
