@@ -16,6 +16,9 @@ from planner.logs.source import Part, Source
 from planner.text import short
 
 ENDINGS = {".csv": ",", ".tsv": "\t", ".csv.gz": ",", ".tsv.gz": "\t"}
+GUARDED = (
+    r"^'+[=+\-@\t\r\n \x{ff1d}\x{ff0b}\x{ff0d}\x{ff20}]"  # what encode.guard_formula writes, as DuckDB's RE2 reads it
+)
 LONGEST = 16_000_000  # bytes of one line that DuckDB is asked to hold
 
 
@@ -78,12 +81,22 @@ def _text(value: str) -> str:
 def _bulk(delimiter: str, encoding: Encoding, names: tuple[str, ...], parts: list[Part]) -> Bulk:
     paths = [literal(part.files[0]) for part in parts]
     return Bulk(
-        scan=_scan(delimiter, encoding, names, ", ignore_errors = true"),
+        scan=_unguarded(names, _scan(delimiter, encoding, names, ", ignore_errors = true")),
         parameters=[paths],
         columns=dict.fromkeys(names, "VARCHAR"),
         places={str(part.files[0]): part.place for part in parts},
         slow=True,
     )
+
+
+def _unguarded(names: tuple[str, ...], scan: str) -> str:
+    """Cells as they were before `encode.guard_formula` kept a spreadsheet from running them."""
+    cells = []
+    for name in names:
+        cell = '"' + name.replace('"', '""') + '"'
+        guarded = f"starts_with({cell}, chr(39)) AND regexp_matches({cell}, {_text(GUARDED)})"
+        cells.append(f"CASE WHEN {guarded} THEN substr({cell}, 2) ELSE {cell} END AS {cell}")
+    return f"(SELECT {', '.join(cells)}, planner_file FROM {scan})"
 
 
 def _odd_lines(delimiter: str, encoding: Encoding, names: tuple[str, ...], parts: list[Part]) -> Counter[str]:
