@@ -183,7 +183,7 @@ def _record(found: Choice) -> dict[str, object]:
         "run_ids": list(found.run_ids), "expected_sd": found.expected_sd, "cost": found.cost,
         "certificate": found.certificate, "sd_before": found.sd_before, "planned_sd": found.planned_sd,
         "spent_fraction": found.spent_fraction, "unit": found.unit, "law": found.law, "belief": found.belief,
-        "n_candidates": found.n_candidates, "runs": runs,
+        "n_candidates": found.n_candidates, "n_set_aside": found.n_set_aside, "runs": runs,
     }  # fmt: skip
 
 
@@ -210,19 +210,27 @@ def _show(found: Choice, pool: Candidates) -> None:
     before = (found.sd_before, *found.sds[:-1])
     rows = [
         (run_id, *(human(float(pool.columns[name][at[run_id]])) for name in names), human(cost),
-         f"{(old**2 - sd**2) / found.sd_before**2:.1%}", f"{100 * sd:.3g}%")
+         f"{1 - (sd / old) ** 2:.0%}", _percent(sd))
         for run_id, cost, old, sd in zip(found.run_ids, found.costs, before, found.sds, strict=True)
     ][:SHOWN]  # fmt: skip
-    header = ("run", *names, f"cost ({found.unit})", "variance taken off", "expected sd then")
+    header = ("run", *names, f"cost ({found.unit})", "off the variance left", "expected sd then")
     show_table(f"{len(found.run_ids)} of {found.n_candidates} candidates, first things first", header, rows)
     if len(found.run_ids) > SHOWN:
         say(f"and {len(found.run_ids) - SHOWN} more: --json or -o lists them all")
     spent = "" if found.spent_fraction is None else f" ({found.spent_fraction:.1%} of it spent)"
     say(f"from {found.belief}")
     say(
-        f"expected sd at the targets {100 * found.sd_before:.3g}% -> {100 * found.expected_sd:.3g}% "
+        f"expected sd at the targets {_percent(found.sd_before)} -> {_percent(found.expected_sd)} "
         f"for {human(found.cost)} {found.unit}{spent}"
     )
     if found.planned_sd < found.expected_sd * (1 - 1e-9):
-        say(f"once the whole budget is spent: {100 * found.planned_sd:.3g}%; choose again when these are back")
-    say(f"variance within {found.certificate:.1%} of what even fractions of runs could reach")
+        say(f"once the whole budget is spent: {_percent(found.planned_sd)}; choose again when these are back")
+    if found.certificate is not None:
+        say(f"variance at most {found.certificate:.1%} above what even fractions of runs could reach")
+    if found.n_set_aside:
+        say(f"{found.n_set_aside} candidates set aside: fewer than 4 tokens per parameter, where laws do not hold")
+
+
+def _percent(sd: float) -> str:
+    """An sd of ln loss; beyond 100 % nothing is known."""
+    return f"{100 * sd:.3g}%" if sd < 1 else "above 100%"

@@ -8,7 +8,8 @@ budget) from no observations; after each the default recipe is fitted to the los
 protocol and are judged by the same fit: `random` and `cheapest` fill the budget; `D-optimal` adds the run that raises ln det of
 the information most per cost; `V-optimal` lowers the variance at the targets with the planner's own optimiser, about the fitted
 law alone and without model error. The score is the root mean square over targets of predicted ln loss - ln loss, averaged over
-seeds. The model error was set on the pools marked tuned (a search over 3e-4, 1e-3, 3e-3 and 1e-2); the others were not looked at.
+seeds. The model error (of 3e-4, 1e-3, 3e-3, 1e-2) and the rule that sets candidates of few tokens per parameter aside were set on
+the pools marked tuned; the others were not looked at.
 Where no candidate of some seed can be paid the budget is left out, and that is said.
 """
 
@@ -29,16 +30,17 @@ from benchmarks.public_sweeps import DATA, sample_from
 from planner.fitting.estimate import estimate
 from planner.fitting.recipe import default_recipe
 from planner.runs.sample import Sample
-from planner.sweep.choose import MODEL_ERROR, choose, pool_problem
+from planner.sweep.choose import choose
 from planner.sweep.design.polytope import Polytope
 from planner.sweep.pool.candidates import Candidates
 from planner.sweep.pool.picking import picked
+from planner.sweep.pool.problem import pool_problem
 
 BUDGETS = (0.01, 0.05, 0.1, 0.2)
 BATCHES = (0.2, 0.5, 1.0)
 KEPT = 0.8  # of the pool, by seed
 WORSE = 1.1  # times a rival's error
-TUNED = ("step law", "gadre rpj", "marin comma", "marin dclm", "marin nemotron", "misfitting", "llama 3")
+TUNED = ("step law", "chinchilla", "gadre rpj", "marin comma", "marin dclm", "marin nemotron", "misfitting", "llama 3")
 RECIPE = default_recipe()
 
 Chooser = Callable[[Sample, Sample, list[int], float, np.random.Generator], list[int]]
@@ -99,12 +101,12 @@ def cheapest(pool: Sample, targets: Sample, got: list[int], left: float, rng: np
     return _filled(np.argsort(pool.flops, kind="stable"), pool.flops, got, left)
 
 
-def _candidates(pool: Sample, got: list[int]) -> tuple[Candidates, Sample | None, dict[str, np.ndarray]]:
+def _candidates(pool: Sample, got: list[int]) -> tuple[Candidates, Sample | None]:
     rest = np.array([one for one in range(pool.loss.size) if one not in got])
     left = pool.at(np.isin(np.arange(pool.loss.size), rest))
     columns = {"params": left.params, "tokens": left.tokens, "flops": left.flops}
     seen = pool.at(np.isin(np.arange(pool.loss.size), got)) if got else None
-    return Candidates(tuple(map(str, rest)), columns, left.flops, "flops"), seen, {}
+    return Candidates(tuple(map(str, rest)), columns, left.flops, "flops"), seen
 
 
 def _aims(targets: Sample) -> dict[str, np.ndarray]:
@@ -113,35 +115,25 @@ def _aims(targets: Sample) -> dict[str, np.ndarray]:
 
 def planners(pool: Sample, targets: Sample, got: list[int], left: float, rng: np.random.Generator) -> list[int]:
     """What `planner choose` says."""
-    return planners_with(MODEL_ERROR)(pool, targets, got, left, rng)
-
-
-def planners_with(model_error: float) -> Chooser:
-    """The planner's choice with another model error."""
-
-    def chosen(pool: Sample, targets: Sample, got: list[int], left: float, rng: np.random.Generator) -> list[int]:
-        candidates, seen, _ = _candidates(pool, got)
-        seed = int(rng.integers(1 << 31))
-        made = choose(
-            candidates, _aims(targets), recipe=RECIPE, observed=seen, budget=left, seed=seed, model_error=model_error
-        )
-        return [int(run_id) for run_id in made.run_ids]
-
-    return chosen
+    candidates, seen = _candidates(pool, got)
+    made = choose(
+        candidates, _aims(targets), recipe=RECIPE, observed=seen, budget=left, seed=int(rng.integers(1 << 31))
+    )
+    return [int(run_id) for run_id in made.run_ids]
 
 
 def v_optimal(pool: Sample, targets: Sample, got: list[int], left: float, rng: np.random.Generator) -> list[int]:
     """Least variance at the targets if the fitted law were exact."""
-    candidates, seen, _ = _candidates(pool, got)
-    problem = pool_problem(candidates, _aims(targets), RECIPE, seen, model_error=0.0, draws=1)[0]
+    candidates, seen = _candidates(pool, got)
+    problem = pool_problem(candidates, _aims(targets), RECIPE, seen, model_error=0.0, draws=1).problem
     whole, _ = picked(problem, _room(candidates, left), seed=int(rng.integers(1 << 31)))
     return [int(candidates.run_ids[one]) for one in np.flatnonzero(whole)]
 
 
 def d_optimal(pool: Sample, targets: Sample, got: list[int], left: float, rng: np.random.Generator) -> list[int]:
     """The letters known best, one run after the other by what it tells per cost."""
-    candidates, seen, _ = _candidates(pool, got)
-    problem = pool_problem(candidates, _aims(targets), RECIPE, seen, model_error=0.0, draws=1)[0]
+    candidates, seen = _candidates(pool, got)
+    problem = pool_problem(candidates, _aims(targets), RECIPE, seen, model_error=0.0, draws=1).problem
     cells, told = problem.bundles.cells[:, 0], problem.bundles.precision[:, 0, 0]
     J = problem.J[0]
     information, new = problem.prior + (J.T * problem.base) @ J, []

@@ -10,12 +10,15 @@ from numpy.typing import NDArray
 from planner.laws.centre import Array
 from planner.sweep.design.polytope import Polytope
 from planner.sweep.design.problem import Problem
-from planner.sweep.design.rounding import filled
+from planner.sweep.design.rounding import SPENT
 from planner.sweep.design.shares import relaxed
 
-SOLVED = 250  # candidates whose fractions are solved for; of a larger pool the most telling ones
-EXCHANGED = 60  # chosen runs, beyond which one more or less hardly matters
+SOLVED, ROUNDS = 250, 6  # candidates whose fractions are solved for at once, and how often others are let in
+NEAR = 0.03  # relative distance of the fractions from their bound at which no others are
+OFFSETS = 6  # ways in which the fractions are rounded
+EXCHANGED = 60  # chosen runs, the dearest, that are tried to be replaced
 PASSES = 2
+TOGETHER = 0.03  # of the runs chosen so far are added at once
 BETTER = 1e-6  # relative fall of the variance for which runs are exchanged
 
 
@@ -30,51 +33,65 @@ def picked(problem: Problem, room: Polytope, *, seed: int = 0) -> tuple[Array, f
     if (greedy >= room.upper).all():
         return greedy, problem.at(greedy).variance
     fractions, bound = _fractions(problem, room, greedy)
-    rounded = filled(problem, _likely(fractions, room), room)
-    best = min((rounded, greedy), key=lambda copies: problem.at(copies).variance)
+    offsets = (np.arange(OFFSETS) + 0.5) / OFFSETS
+    tried = [greedy, *(filled(problem, _rounded(fractions, room, offset), room) for offset in offsets)]
+    best = min(tried, key=lambda copies: problem.at(copies).variance)
     return _exchanged(problem, room, best, np.random.default_rng(seed)), bound
 
 
 def _fractions(problem: Problem, room: Polytope, greedy: Array) -> tuple[Array, float]:
-    """Nearly best fractions of runs, and the bound that they prove."""
-    among = np.flatnonzero(room.upper > 0)
-    if among.size > SOLVED:
-        told = problem.at(greedy).step() / problem.bundles.cost
-        among = np.sort(among[np.argsort(-(told + np.where(greedy > 0, told.max(), 0.0))[among])[:SOLVED]])
-    mask = np.zeros(greedy.size, bool)
-    mask[among] = True
-    part = replace(
-        room, rows=room.rows[:, mask], lower=room.lower[mask], upper=room.upper[mask]
-    )  # fmt: skip
-    found = relaxed(replace(problem, bundles=problem.bundles.at(mask)), part)
-    fractions = np.zeros(greedy.size)
-    fractions[mask] = found.copies
-    if mask.sum() == (room.upper > 0).sum():
-        return fractions, found.bound
-    state = problem.at(fractions)
-    return fractions, max(state.variance - (room.most(state.fall) - float(state.fall @ fractions)), 0.0)
+    """Nearly best fractions of runs, and a lower bound on the variance of any; zero where none is found.
 
-
-def _likely(fractions: Array, room: Polytope) -> Array:
-    """Whole runs where the fractions are above a half, the surest first, as far as they fit."""
-    whole = room.lower.copy()
-    left = room.bounds - room.rows @ whole
-    for one in np.argsort(-fractions, kind="stable"):
-        if fractions[one] < 0.5:
+    A large pool is solved for its most telling candidates, those that would do better than they are let in, and so on.
+    """
+    best, bound = greedy, _bound(problem, room, greedy)
+    among = np.zeros(greedy.size, bool)
+    for _ in range(ROUNDS):
+        fall = problem.at(best).fall
+        telling = np.argsort(-np.where(room.upper > 0, fall / room.rows[0], -1.0), kind="stable")[:SOLVED]
+        among[telling] = True
+        among = (among & (room.upper > 0)) | (best > 0)
+        part = replace(room, rows=room.rows[:, among], lower=room.lower[among], upper=room.upper[among])
+        try:
+            found = relaxed(replace(problem, bundles=problem.bundles.at(among)), part)
+        except np.linalg.LinAlgError:  # letters of which nothing is known, beyond what floating point holds
             break
-        if whole[one] < 1 and (room.rows[:, one] <= left * (1 + 1e-12)).all():
+        best = np.zeros(greedy.size)
+        best[among] = found.copies
+        if among.sum() == (room.upper > 0).sum():
+            return best, max(bound, found.bound)
+        bound = max(bound, _bound(problem, room, best))
+        if problem.at(best).variance <= bound * (1 + NEAR):
+            break
+    return best, bound
+
+
+def _bound(problem: Problem, room: Polytope, copies: Array) -> float:
+    """No allowed choice lies below this: the variance is convex in the copies."""
+    state = problem.at(copies)
+    return max(state.variance - (room.most(state.fall) - float(state.fall @ copies)), 0.0)
+
+
+def _rounded(fractions: Array, room: Polytope, offset: float) -> Array:
+    """Whole runs near the fractions, as far as they fit: systematic sampling along the cost, so that neighbours share a run."""
+    order = np.argsort(room.rows[0], kind="stable")
+    passed = np.floor(np.cumsum(fractions[order]) + offset)
+    taken = order[np.diff(passed, prepend=np.floor(offset)) > 0]
+    whole, left = room.lower.copy(), room.bounds - room.rows @ room.lower
+    for one in taken[np.argsort(-fractions[taken], kind="stable")]:
+        if whole[one] < room.upper[one] and (room.rows[:, one] <= left * (1 + 1e-12)).all():
             whole[one] = 1.0
             left = left - room.rows[:, one]
     return whole
 
 
 def _exchanged(problem: Problem, room: Polytope, copies: Array, chance: np.random.Generator) -> Array:
-    if not 1 <= copies.sum() <= EXCHANGED:
-        return copies
     variance = problem.at(copies).variance
-    for _ in range(PASSES):
+    for _ in range(PASSES if copies.sum() <= EXCHANGED else 1):
         before = variance
-        for one in chance.permutation(np.flatnonzero(copies > room.lower)):
+        chosen = np.flatnonzero(copies > room.lower)
+        dearest = chosen[np.argsort(-room.rows[0][chosen], kind="stable")][:EXCHANGED]
+        for one in chance.permutation(dearest):
             rival = _without(problem, room, copies, int(one))
             found = problem.at(rival).variance
             if found < variance * (1 - BETTER):
@@ -91,6 +108,23 @@ def _without(problem: Problem, room: Polytope, copies: Array, one: int) -> Array
     rival, upper = copies.copy(), room.upper.copy()
     rival[one], upper[one] = 0.0, 0.0
     return filled(problem, rival, replace(room, upper=upper))
+
+
+def filled(problem: Problem, whole: Array, room: Polytope) -> Array:
+    """What is left spent on the candidates that lower the variance most for what they use."""
+    whole = np.array(whole, float)
+    while True:
+        left = room.bounds - room.rows @ whole
+        can = (whole < room.upper) & (room.rows <= left[:, None] * (1 + 1e-12)).all(0)
+        if left[0] < (1 - SPENT) * room.bounds[0] or not can.any():
+            return whole
+        use = (room.rows / np.maximum(left, 1e-300)[:, None]).sum(0)
+        gain = np.where(can, problem.at(whole).step() / use, -np.inf)
+        some = np.argsort(-gain, kind="stable")[: 1 + int(TOGETHER * whole.sum())]
+        for one in some[can[some]]:
+            if (room.rows[:, one] <= left * (1 + 1e-12)).all():
+                whole[one] = 1.0
+                left = left - room.rows[:, one]
 
 
 def in_order(problem: Problem, copies: Array) -> NDArray[np.intp]:
