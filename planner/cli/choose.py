@@ -149,12 +149,9 @@ def _targets(
 
 
 def _sample(table: RunTable, recipe: Recipe, count: Count | None) -> Sample:
-    from planner.fitting.checks import require_columns
-    from planner.runs import sample_of
+    from planner.fitting.columns import read_sample
 
-    sample = sample_of(table, count=count, also=recipe.law.variables, target=recipe.law.target)
-    require_columns(sample, recipe.law)
-    return sample
+    return read_sample(table, recipe.law, count=count)
 
 
 def _amount(option: str, text: str | None, total: float) -> float | None:
