@@ -62,7 +62,12 @@ def import_logs(
     client can query it: tables runs, segments, points, evals, sources.
     """
     from planner.cli.import_folder import import_into
+    from planner.encode import FORMATS
+    from planner.errors import InputError
     from planner.logs.importing import Settings, parse_keep
+
+    if points is not None and points not in FORMATS:
+        raise InputError(f"--points {points!r} is no format", f"one of: {', '.join(FORMATS)}")
 
     settings = Settings(
         columns=_pairs("--column", column), constants=_pairs("--set", constant), keep=parse_keep(keep or []),
@@ -72,12 +77,18 @@ def import_logs(
         found, path = _read(source, plan, usd_per_gpu_hour, settings), None
     else:
         found, path = import_into(source, plan, output, usd_per_gpu_hour, settings, points)
-    if json:
-        show_json(_record(found, path))
-    else:
+    failed = found.logged.error
+    if not json:
         _tell(found, path, planned=plan is not None)
-    if found.logged.error is not None:
-        raise found.logged.error
+        if failed is not None:  # the rest is kept
+            raise failed
+        return
+    record = _record(found, path)
+    if failed is None:
+        show_json(record)
+        return
+    show_json(record | {"error": {"kind": failed.kind, "message": failed.message, "try": failed.hint}})
+    raise typer.Exit(failed.exit_code)
 
 
 def _read(source: list[str], plan: str | None, usd_per_gpu_hour: float | None, settings: Settings) -> Imported:

@@ -33,10 +33,8 @@ def load_bulk(connection: duckdb.DuckDBPyConnection, register: Register, bulk: B
     columns = columns_of(bulk.columns, dialect=bulk.dialect, given=loaded.given)
     columns = _with_row_ids(columns, by_file=False)
     told = {*columns.points, *columns.settings}
-    if {"tokens", ROW_ID} <= told and not {
-        "step",
-        "status",
-    } & told:  # tokens stand for steps; rows with a state are attempts
+    # Tokens stand for steps; but rows that tell a state are attempts.
+    if {"tokens", ROW_ID} <= told and "step" not in told and "status" not in told:
         columns = replace(columns, points={**columns.points, "step": columns.points["tokens"]})
     groups = _groups(connection, bulk, columns) if "step" in columns.points else []
     if ROW_ID in columns.settings and _told_once(groups):
@@ -52,9 +50,8 @@ def load_bulk(connection: duckdb.DuckDBPyConnection, register: Register, bulk: B
         connection.execute("DROP TABLE parsed")
 
 
-ROW_ID = (
-    "row_id"  # the setting run_id, where every row says it; else it is said once for a file, in its config for instance
-)
+# The setting run_id where every row says it; else it is said once for a file, in its config for instance.
+ROW_ID = "row_id"
 
 
 def _with_row_ids(columns: Columns, *, by_file: bool) -> Columns:

@@ -52,11 +52,8 @@ def marks_of(points: Points, final_step: Array, keep: frozenset[Reason]) -> Mark
     """
     marks = np.zeros(points.run.size, np.uint8)
     _mark_overlaps(points, marks)
-    has_loss, has_train = ~np.isnan(points.loss), ~np.isnan(points.train_loss)
-    finite = (np.isfinite(points.loss) | ~has_loss) & (np.isfinite(points.train_loss) | ~has_train)
-    _mark(marks, ~finite, Reason.NOT_FINITE)
-    if has_train.any():
-        _mark_spikes(points, marks)
+    _mark(marks, np.isinf(points.loss) | np.isinf(points.train_loss), Reason.NOT_FINITE)
+    _mark_spikes(points, marks)
     if np.isfinite(final_step).any():
         codes = points.run - (points.run[0] if points.run.size else 0)
         _mark(marks, points.step > np.where(np.isnan(final_step), np.inf, final_step)[codes], Reason.AFTER_FINAL)

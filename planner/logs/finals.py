@@ -95,10 +95,12 @@ def silent(trained: Final, ended: Array) -> NDArray[np.bool_]:
         return np.asarray((trained.number >= DENSE) & (trained.step < (1 - SILENT) * ended))
 
 
-def diverged(points: Points, marks: Marks, starts: NDArray[np.int64], final: Final) -> NDArray[np.bool_]:
-    """Runs whose last logged loss is not finite, or that end more than 10 % above their lowest smoothed loss, `(n_runs,)`."""
-    with np.errstate(invalid="ignore"):
-        ended = np.asarray(final.last > DIVERGED * final.lowest)
+def diverged(points: Points, marks: Marks, starts: NDArray[np.int64], *finals: Final) -> NDArray[np.bool_]:
+    """Runs whose last logged loss is not finite, or of which a loss ends more than 10 % above its lowest smoothed, `(n_runs,)`."""
+    ended = np.zeros(starts.size - 1, bool)
+    for final in finals:
+        with np.errstate(invalid="ignore"):
+            ended |= final.last > DIVERGED * final.lowest
     counts = seen(marks)
     for column in (points.loss, points.train_loss):
         logged = np.flatnonzero(counts & ~np.isnan(column))

@@ -61,7 +61,7 @@ def judge(
         connection.execute("UPDATE segments SET run = n.run FROM new_runs AS n WHERE segments.segment = n.segment")
         connection.unregister("new_runs")
     connection.execute("DELETE FROM finals WHERE run NOT IN (SELECT run FROM segments)")
-    finals = _judge_all(connection, _blocks(wanted), keep, window)
+    finals = _judge_all(connection, wanted, keep, window)
     if finals:
         connection.register("new_finals", pd.concat(finals, ignore_index=True))
         connection.execute("DELETE FROM finals WHERE run IN (SELECT run FROM new_finals)")
@@ -135,14 +135,14 @@ class _Judged:
 
 
 def _judge_all(
-    connection: duckdb.DuckDBPyConnection, blocks: Iterable[_Block], keep: frozenset[Reason], window: int | None
+    connection: duckdb.DuckDBPyConnection, runs: dict[str, list[Piece]], keep: frozenset[Reason], window: int | None
 ) -> list[pd.DataFrame]:
     """Finals of every block; the next blocks are read while those before are worked on."""
     finals: list[pd.DataFrame] = []
-    held = _columns_held(connection)
+    held = _columns_held(connection, [piece.number for pieces in runs.values() for piece in pieces])
     with ThreadPoolExecutor(WORKERS) as workers:
         waiting: deque[Future[_Judged]] = deque()
-        for block in blocks:
+        for block in _blocks(runs):
             segments = np.array([piece.number for _, pieces in block for piece in pieces], np.int64)
             owner = np.repeat(np.arange(len(block)), [len(pieces) for _, pieces in block])
             points, order = _read(connection, segments, owner, held)
@@ -167,12 +167,18 @@ def _written(connection: duckdb.DuckDBPyConnection, judged: _Judged) -> pd.DataF
     return judged.finals
 
 
-def _columns_held(connection: duckdb.DuckDBPyConnection) -> frozenset[str]:
-    """The columns of points that hold anything at all."""
-    counts = connection.execute(
-        f"SELECT {', '.join(f'bool_or({name} IS NOT NULL)' for name in _COLUMNS)} FROM points"
-    ).fetchall()[0]
-    return frozenset(name for name, there in zip(_COLUMNS, counts, strict=True) if there)
+def _columns_held(connection: duckdb.DuckDBPyConnection, segments: Sequence[int]) -> dict[str, str]:
+    """The columns that hold anything in points of these segments, or between them, and how they are read without gaps."""
+    if not segments:
+        return {}
+    listed = ", ".join(f"count({name})" for name in _COLUMNS)
+    where = f"segment BETWEEN {min(segments)} AND {max(segments)}"
+    number, *counts = connection.execute(f"SELECT count(*), {listed} FROM points WHERE {where}").fetchall()[0]
+    return {
+        name: name if there == number else f"coalesce({name}, 'nan'::DOUBLE)"
+        for name, there in zip(_COLUMNS, counts, strict=True)
+        if there
+    }
 
 
 def _declared(pieces: Sequence[Piece]) -> float:
@@ -191,17 +197,19 @@ def _where(segments: NDArray[np.int64]) -> str:
 
 
 def _read(
-    connection: duckdb.DuckDBPyConnection, segments: NDArray[np.int64], owner: NDArray[np.int64], held: frozenset[str]
+    connection: duckdb.DuckDBPyConnection, segments: NDArray[np.int64], owner: NDArray[np.int64], held: dict[str, str]
 ) -> tuple[Points, NDArray[np.int64] | None]:
     """The points of a block in the order of its runs and segments, and where each stood in the database's order."""
     connection.register("block", pd.DataFrame({"segment": segments}))
-    listed = "".join(f", coalesce({name}, 'nan'::DOUBLE) AS {name}" for name in _COLUMNS if name in held)
+    listed = "".join(f", {read} AS {name}" for name, read in held.items())
     found = connection.execute(f"SELECT segment, step{listed} FROM points WHERE {_where(segments)}").fetchnumpy()
     connection.unregister("block")
     low = int(segments.min())
-    place = np.zeros(int(segments.max()) - low + 1, np.int64)
-    place[segments - low] = np.arange(segments.size)
-    at = place[np.asarray(found["segment"], np.int64) - low]
+    at = np.asarray(found["segment"], np.int64) - low
+    if segments.size > 1 and not (np.diff(segments) == 1).all():  # else they stand in their order already
+        place = np.zeros(int(segments.max()) - low + 1, np.int64)
+        place[segments - low] = np.arange(segments.size)
+        at = place[at]
     order = None
     if at.size and (at[1:] < at[:-1]).any():
         order = np.argsort(at, kind="stable")
@@ -209,7 +217,8 @@ def _read(
         found = {name: np.asarray(values)[order] for name, values in found.items()}
     nothing = np.full(at.size, np.nan)
     columns: dict[str, Array] = {name: np.asarray(found[name], float) if name in held else nothing for name in _COLUMNS}
-    return Points(owner[at] if at.size else at, np.asarray(found["step"], np.int64), **columns), order
+    alone = owner.size == 0 or owner[-1] == owner.size - 1  # a segment a run
+    return Points(at if alone else owner[at], np.asarray(found["step"], np.int64), **columns), order
 
 
 def _write_marks(
@@ -245,22 +254,22 @@ def _finals(
     trained = last_of(points, marks, starts, points.train_loss, np.full(plain.size, window or 0))
     step, tokens = ends_of(points, marks, starts)
     used = np.flatnonzero(seen(marks) & np.isfinite(points.lr) & (points.lr >= 0))
-    at = np.where(np.isnan(points.tokens), points.step.astype(float), points.tokens)
+    holes = np.isnan(points.tokens)
+    at = np.where(holes, points.step, points.tokens) if holes.any() else points.tokens
     schedules = schedules_of(points.lr, used, starts, at)
     warm, stable = schedules.warm, schedules.stable
     there = warm >= 0
     some = points.step.size > 0
-    steps = points.step.astype(float)
     return pd.DataFrame({
         "run": [run for run, _ in block], "step": step, "tokens": tokens,
         "loss": evaluated.last, "loss_min": evaluated.lowest, "loss_window": evaluated.window, "n_evals": evaluated.number,
         "loss_step": evaluated.step, "train_loss": trained.last, "train_loss_min": trained.lowest,
         "train_loss_window": trained.window, "n_train": trained.number, "lr_peak": schedules.peak, "lr_last": schedules.last,
         "schedule": schedules.name, "schedule_seen": schedules.seen,
-        "warmup_step": np.where(there, steps[warm] if some else np.nan, np.nan),
-        "stable_step": np.where(there, steps[stable] if some else np.nan, np.nan),
+        "warmup_step": np.where(there, points.step[warm] if some else np.nan, np.nan),
+        "stable_step": np.where(there, points.step[stable] if some else np.nan, np.nan),
         "warmup_tokens": np.where(there, points.tokens[warm] if some else np.nan, np.nan),
-        "diverged": diverged(points, marks, starts, evaluated) | diverged(points, marks, starts, trained) | silent(trained, step),
+        "diverged": diverged(points, marks, starts, evaluated, trained) | silent(trained, step),
         "n_points": np.diff(starts), "n_dropped": np.add.reduceat(np.append(marks > 0, False), starts[:-1]) * (np.diff(starts) > 0),
     })  # fmt: skip
 

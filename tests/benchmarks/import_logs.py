@@ -38,9 +38,9 @@ def write(folder: Path, kind: str, first: int, runs: int, files: int) -> None:
                 continue
             connection.execute(f"CREATE OR REPLACE TABLE part AS {rows}")
             text = (
-                "SELECT run_id, string_agg('{\"step\": ' || step || ', \"n_tokens_seen\": ' || n_tokens_seen || ', \"train/loss\": ' || "
-                "round(\"train/loss\", 6) || ', \"lr\": ' || round(lr, 9) || ', \"_timestamp\": ' || _timestamp || '}', chr(10) "
-                "ORDER BY step) FROM part GROUP BY 1"
+                "SELECT run_id, string_agg('{\"step\": ' || step || ', \"n_tokens_seen\": ' || n_tokens_seen || "
+                '\', "train/loss": \' || round("train/loss", 6) || \', "lr": \' || round(lr, 9) || \', "_timestamp": \' || '
+                "_timestamp || '}', chr(10) ORDER BY step) FROM part GROUP BY 1"
             )
             for name, lines in connection.execute(text).fetchall():
                 (folder / f"{name}.jsonl").write_text(lines + "\n")
@@ -52,8 +52,8 @@ def plain(folder: Path, kind: str, out: Path) -> None:
 
     scan = f"read_parquet('{folder}/*.parquet')" if kind == "parquet" else (
         f"(SELECT parse_filename(filename, true) AS run_id, * EXCLUDE (filename) FROM read_json('{folder}/*.jsonl', "
-        "format = 'newline_delimited', filename = true, columns = {step: 'BIGINT', n_tokens_seen: 'BIGINT', 'train/loss': 'DOUBLE', "
-        "lr: 'DOUBLE', _timestamp: 'DOUBLE'}))"
+        "format = 'newline_delimited', filename = true, columns = {step: 'BIGINT', n_tokens_seen: 'BIGINT', "
+        "'train/loss': 'DOUBLE', lr: 'DOUBLE', _timestamp: 'DOUBLE'}))"
     )  # fmt: skip
     with duckdb.connect(str(out / "plain.duckdb")) as connection:
         connection.execute("SET threads = 2; SET memory_limit = '1500MB'")

@@ -116,6 +116,7 @@ def test_settings_that_are_not_as_planned_are_told(planner, tmp_path):
         (("--set", "context_length"), "is not a name=value"),
         (("--keep", "mood"), "is no reason"),
         (("--format", "fax"), "is no reader"),
+        (("--points", "xlsx"), "is no format"),
     ],
 )
 def test_options_that_mean_nothing_are_refused(planner, tmp_path, options, says):
@@ -134,3 +135,16 @@ def test_names_of_theirs_and_constants_are_the_users(planner, tmp_path):
     assert told["mapped"] == {"colour": "loss", "consumed_samples": "tokens"}
     assert run["loss"] == 2.5
     assert run["tokens"] == 25 * 100
+
+
+@pytest.mark.parametrize("as_json", [True, False])
+def test_a_tracker_that_fails_is_exit_3_and_the_rest_is_kept(planner, tmp_path, monkeypatch, as_json):
+    from test_segments import Tracker
+
+    from planner.logs import detect
+
+    monkeypatch.setattr(detect, "READERS", (Tracker(fails_after=2), *detect.READERS))
+    done = planner("import", "tracker://lab", "-o", "out", *(["--json"] if as_json else []))
+    assert done.code == 3
+    assert "answered 500" in (done.json["error"]["message"] if as_json else done.err)
+    assert pd.read_csv(tmp_path / "out/runs.csv")["run_id"].tolist() == ["clean", "restarted"]
