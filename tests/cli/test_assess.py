@@ -9,7 +9,7 @@ KINDS = ("additive", "coupled", "curved", "hostile")
 
 @pytest.fixture(scope="module")
 def done(tmp_path_factory):
-    from conftest import run_planner
+    from running import run_planner
 
     folder = tmp_path_factory.mktemp("assess")
     found = run_planner(

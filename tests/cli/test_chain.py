@@ -5,7 +5,7 @@ import shutil
 
 import pandas as pd
 import pytest
-from conftest import run_planner
+from running import run_planner
 from truths import REPOSITORY
 
 from planner import store

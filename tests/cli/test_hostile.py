@@ -11,7 +11,7 @@ import time
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import run_planner
+from running import run_planner
 from truths import REPOSITORY, TRUTHS, noisy
 
 from planner.report.page import _markdown

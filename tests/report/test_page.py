@@ -11,7 +11,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from conftest import run_planner
+from running import run_planner
 from truths import REPOSITORY
 
 from planner import store

@@ -6,7 +6,7 @@ import pytest
 from planner.errors import InputError
 from planner.lab.simulated import run_plan
 from planner.lab.world import draw_world
-from planner.logs.reconcile import STATES
+from planner.logs.status import STATES
 from planner.runs.read import RunTable
 from planner.sweep.next_runs import next_runs
 from planner.sweep.plan import propose

@@ -7,8 +7,8 @@ import re
 import shlex
 
 import pytest
-from conftest import REPOSITORY
 from hostile import plan
+from truths import REPOSITORY
 
 from planner.encode import table_bytes
 from planner.lab.exports import FORMATS, TRAINERS
