@@ -17,14 +17,12 @@ class _Run(NamedTuple):
     """What the lab needs of a planned run."""
 
     run_id: str
-    trunk_id: str
     study: str
     variant: str
     seed: int
     params_active: float
     params_active_non_embedding: float
     tokens: float
-    resumed_tokens: float
     lr_peak: float
     batch_tokens: float
     gpu_hours: float
@@ -41,13 +39,13 @@ def run_plan(plan: pd.DataFrame, world: World, lab: Lab) -> Iterator[dict[str, o
     lines = [record for record in records if record.get("kind", "scaling") in ("scaling", "ideas", "hyperparameters")]
     usual = usual_of({str(name): value for name, value in (lines or records)[0].items()})
     fates: dict[str, str] = {}
-    for run, record in zip(
-        (_Run._make(record[name] for name in _Run._fields) for record in records), records, strict=True
-    ):
+    for record in records:
+        run = _Run._make(record[name] for name in _Run._fields)
+        trunk = str(record.get("trunk_id", ""))
         best = world.best_setting(run.params_active_non_embedding, run.tokens)
         state, done = _fate(run.run_id, run.lr_peak / best[0], world, lab)
         fates[run.run_id] = state
-        if run.trunk_id and fates.get(run.trunk_id, "completed") != "completed":
+        if trunk and fates.get(trunk, "completed") != "completed":
             state, done = "killed", 0.0
         yield _record(run, record, state, done, best, world, lab, usual)
 
@@ -56,7 +54,8 @@ def _record(
     run: _Run, row: Mapping[object, object], state: str, done: float, best: tuple[float, float], world: World, lab: Lab,
     usual: Mapping[str, float],
 ) -> dict[str, object]:  # fmt: skip
-    pair = ("trunk", run.trunk_id) if run.trunk_id else (run.study, run.params_active, run.tokens, run.seed)
+    trunk, resumed = str(row.get("trunk_id", "")), float(str(row.get("resumed_tokens", 0)))
+    pair = ("trunk", trunk) if trunk else (run.study, run.params_active, run.tokens, run.seed)
     log_loss = (
         math.log(world.mean_loss(run.variant, run.params_active, run.tokens))
         + world.tuning_excess(run.lr_peak, run.batch_tokens, best)
@@ -69,7 +68,7 @@ def _record(
         "state": state,
         "eval/loss": math.exp(log_loss) if state == "completed" else None,
         "eval_set": "simulated-validation",
-        "n_tokens_seen": round(run.resumed_tokens + (run.tokens - run.resumed_tokens) * done) if done else 0,
+        "n_tokens_seen": round(resumed + (run.tokens - resumed) * done) if done else 0,
         "learning_rate": run.lr_peak,
         "gpu_hours": run.gpu_hours * done * (1 + 0.03 * world.normal("hours", run.run_id)),
     }

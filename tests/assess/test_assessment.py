@@ -22,6 +22,7 @@ from planner.fitting.recipe import default_recipe
 from planner.lab.world import draw_world
 from planner.runs.columns import Count
 from planner.runs.sample import Sample
+from planner.sweep.file.studies import IdeasStudy
 from planner.sweep.patterns import PATTERNS
 from planner.sweep.setting import setting_of
 from planner.sweep.spec import read_sweep
@@ -223,9 +224,23 @@ def test_what_is_believed_of_a_gain_against_the_filter_of_compare():
     assert sd[0, 0] == pytest.approx(expected[1][-1])
 
 
+def ideas_for(hours: float) -> IdeasStudy:
+    """The ideas study with a budget of its own."""
+    return IdeasStudy(kind="ideas", budget=f"{hours:.0f} GPU-hours")
+
+
+def test_gates_save_hours_and_miss_little_more():
+    gated = ideas_for(1e6)
+    with_gates = gate_errors(SETTING, gated, LAB, worlds=300, seed=0)
+    assert with_gates.gpu_hours <= 1.1e6
+    every = gate_errors(SETTING, gated.model_copy(update={"gates": False}), LAB, worlds=300, seed=0)
+    assert with_gates.pairs > every.pairs  # the same hours pay for more pairs of fewer ideas
+    assert with_gates.missed_gain < every.missed_gain + 0.05
+
+
 def test_more_money_and_less_noise_make_fewer_gate_errors():
-    poor, rich = (gate_errors(SETTING, hours, LAB, worlds=300, seed=0) for hours in (1e5, 3e6))
-    loud = gate_errors(SETTING, 1e5, LAB._replace(noise=0.006), worlds=300, seed=0)
+    poor, rich = (gate_errors(SETTING, ideas_for(hours), LAB, worlds=300, seed=0) for hours in (1e5, 3e6))
+    loud = gate_errors(SETTING, ideas_for(1e5), LAB._replace(noise=0.006), worlds=300, seed=0)
     assert loud.missed_gain > poor.missed_gain > rich.missed_gain
     assert loud.sd > poor.sd > rich.sd
     assert 0 < rich.false_promotion < 0.1
@@ -237,7 +252,7 @@ def test_an_expected_gain_is_what_its_idea_gains():
     sure = replace(SWEEP, file=SWEEP.file.model_copy(
         update={"idea": tuple(idea.model_copy(update={"expected_gain": 1.4}) for idea in SWEEP.file.idea[:4])}
     ))  # fmt: skip
-    found = gate_errors(setting_of(sure), 3e6, LAB, worlds=200, seed=0)
+    found = gate_errors(setting_of(sure), ideas_for(3e6), LAB, worlds=200, seed=0)
     assert found.promoted > 3.8
     assert found.missed_gain < 0.05
     assert found.false_promotion == 0 or math.isnan(found.false_promotion)
