@@ -9,7 +9,7 @@ protocol and are judged by the same fit: `random` and `cheapest` fill the budget
 the information most per cost; `V-optimal` lowers the variance at the targets with the planner's own optimiser, about the fitted
 law alone and without model error. The score is the root mean square over targets of predicted ln loss - ln loss, averaged over
 seeds. The model error (of 3e-4, 1e-3, 3e-3, 1e-2) and the rule that sets candidates of few tokens per parameter aside were set on
-the pools marked tuned; the others were not looked at.
+the pools marked tuned, and nothing on the others; none of those has a run that the rule sets aside. Rivals do not have the rule.
 Seeds in which a budget pays for no candidate are left out, and the row where they are most; that is said.
 """
 
