@@ -100,7 +100,7 @@ def choose(
     if json:
         show_json(record)
         return
-    _show(found, candidates)
+    _show(found, candidates, "budget" if batch is None else "batch")
     if output is not None:
         say(f"chosen runs: {output}")
 
@@ -199,7 +199,7 @@ def _write(
     folder.finish()
 
 
-def _show(found: Choice, pool: Candidates) -> None:
+def _show(found: Choice, pool: Candidates, purse: str) -> None:
     from planner.quantities import human
 
     at = {run_id: one for one, run_id in enumerate(pool.run_ids)}
@@ -214,7 +214,7 @@ def _show(found: Choice, pool: Candidates) -> None:
     show_table(f"{len(found.run_ids)} of {found.n_candidates} candidates, first things first", header, rows)
     if len(found.run_ids) > SHOWN:
         say(f"and {len(found.run_ids) - SHOWN} more: --json or -o lists them all")
-    spent = "" if found.spent_fraction is None else f" ({found.spent_fraction:.1%} of it spent)"
+    spent = "" if found.spent_fraction is None else f" ({found.spent_fraction:.1%} of the {purse})"
     say(f"from {found.belief}")
     say(
         f"expected sd at the targets {_percent(found.sd_before)} -> {_percent(found.expected_sd)} "

@@ -100,6 +100,8 @@ def points_of(table: RunTable, law: type[Law], *, count: Count | None = None) ->
     }
     if count is not None or "params" in law.variables:
         found["params"] = found[str(choose_count(table, count))]
+    sound = {name for name in COUNTED if name in found and (found[name] > 0).all() and np.isfinite(found[name]).all()}
+    found = {name: values for name, values in found.items() if name in law.variables or name in sound}
     if {"params", "tokens"} <= set(found):
         found.setdefault("flops", 6 * found["params"] * found["tokens"])
     missing = [name for name in law.variables if name not in found]
@@ -110,7 +112,7 @@ def points_of(table: RunTable, law: type[Law], *, count: Count | None = None) ->
         )
     for name in law.variables:
         _require(table, name, found[name], positive=name in COUNTED)
-    return {name: values for name, values in found.items() if name in law.variables or name in COUNTED}
+    return found
 
 
 def require_one_measure(*tables: RunTable | None) -> None:

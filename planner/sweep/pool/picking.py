@@ -16,8 +16,9 @@ from planner.sweep.design.shares import relaxed
 SOLVED, ROUNDS = 250, 6  # candidates whose fractions are solved for at once, and how often others are let in
 NEAR = 0.03  # relative distance of the fractions from their bound at which no others are
 OFFSETS = 6  # ways in which the fractions are rounded
-EXCHANGED = 60  # chosen runs, the dearest, that are tried to be replaced
+EXCHANGED = 40  # chosen runs, the dearest, and others, the most telling, that are tried
 PASSES = 2
+GIVEN_UP = 6  # runs at most for one other
 TOGETHER = 0.03  # of the runs chosen so far are added at once
 BETTER = 1e-6  # relative fall of the variance for which runs are exchanged
 
@@ -25,9 +26,8 @@ BETTER = 1e-6  # relative fall of the variance for which runs are exchanged
 def picked(problem: Problem, room: Polytope, *, seed: int = 0) -> tuple[Array, float]:
     """Copies `(n,)` of 0 or 1 within `room`, and a lower bound on the variance of any choice.
 
-    The fractions' optimum and a greedy choice are rounded and filled up, the better one is improved by taking each run out in
-    turn (in an order by `seed`) and spending what it cost again. The bound is that of the general equivalence theorem, over all
-    candidates.
+    The fractions' optimum and a greedy choice are rounded and filled up, the best is improved by taking runs out or in, one at a
+    time in an order by `seed`. The bound is that of the general equivalence theorem, over all candidates.
     """
     greedy = filled(problem, room.lower, room)
     if (greedy >= room.upper).all():
@@ -86,13 +86,16 @@ def _rounded(fractions: Array, room: Polytope, offset: float) -> Array:
 
 
 def _exchanged(problem: Problem, room: Polytope, copies: Array, chance: np.random.Generator) -> Array:
+    """Better by taking the dearest runs out, or the most telling others in, one at a time, and spending what is left."""
     variance = problem.at(copies).variance
     for _ in range(PASSES if copies.sum() <= EXCHANGED else 1):
         before = variance
-        chosen = np.flatnonzero(copies > room.lower)
-        dearest = chosen[np.argsort(-room.rows[0][chosen], kind="stable")][:EXCHANGED]
-        for one in chance.permutation(dearest):
-            rival = _without(problem, room, copies, int(one))
+        out = np.flatnonzero(copies > room.lower)
+        out = out[np.argsort(-room.rows[0][out], kind="stable")][:EXCHANGED]
+        into = np.argsort(-np.where(room.upper > copies, problem.at(copies).step(), -np.inf), kind="stable")[:EXCHANGED]
+        for one in chance.permutation(np.unique(np.append(out, into[room.upper[into] > copies[into]]))):
+            move = _without if copies[one] > 0 else _with
+            rival = move(problem, room, copies, int(one))
             found = problem.at(rival).variance
             if found < variance * (1 - BETTER):
                 copies, variance = rival, found
@@ -103,11 +106,25 @@ def _exchanged(problem: Problem, room: Polytope, copies: Array, chance: np.rando
 
 def _without(problem: Problem, room: Polytope, copies: Array, one: int) -> Array:
     """The choice with another run, or others, in the place of one."""
-    if copies[one] == 0:
-        return copies
     rival, upper = copies.copy(), room.upper.copy()
     rival[one], upper[one] = 0.0, 0.0
     return filled(problem, rival, replace(room, upper=upper))
+
+
+def _with(problem: Problem, room: Polytope, copies: Array, one: int) -> Array:
+    """The choice with one run more, in the place of those that tell least for what they use."""
+    rival = copies.copy()
+    rival[one] = 1.0
+    for _ in range(GIVEN_UP + 1):
+        over = room.rows @ rival > room.bounds * (1 + 1e-12)
+        if not over.any():
+            return filled(problem, rival, room)
+        spare = (rival > room.lower) & (np.arange(rival.size) != one)
+        if not spare.any():
+            break
+        worth = problem.at(rival).step(-1) / room.rows[int(np.argmax(over))]
+        rival[int(np.argmin(np.where(spare, worth, np.inf)))] = 0.0
+    return copies
 
 
 def filled(problem: Problem, whole: Array, room: Polytope) -> Array:
