@@ -37,6 +37,7 @@ class Process:
         try:
             self._answer()
         except Died as died:
+            self.close()
             raise WorldError(
                 f"a worker does not start: {died}", "run its command by hand: " + " ".join(command)
             ) from None

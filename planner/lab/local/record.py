@@ -32,6 +32,7 @@ def settings_line(task: Task, loss_name: str, device: str) -> dict[str, object]:
         "gated_mlp": task.model.gated_mlp,
         "qk_norm": task.model.qk_norm.value,
         "tokens_planned": task.tokens,
+        "resumed_tokens": task.resumed_steps * task.batch_tokens,
         "steps": task.steps,
         "batch_tokens": task.batch_tokens,
         "context_length": task.context_length,
@@ -46,7 +47,6 @@ def settings_line(task: Task, loss_name: str, device: str) -> dict[str, object]:
         "loss_name": loss_name,
         "loss_unit": DEFAULT_LOSS_UNIT,
         "flops_rule": FlopsRule.EXACT.value,
-        "status": "running",
     }
 
 

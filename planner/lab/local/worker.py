@@ -74,6 +74,8 @@ def done(job: Job, train: Trainer) -> dict[str, object]:
             before = job.places.outcome(job.run_id)
             if before is not None and before.status is not Ending.FAILED:
                 return {"outcome": before}
+            for left in job.places.state(job.run_id).glob(".*"):
+                left.unlink()  # what a killed worker was about to write
             return {"outcome": _tried(job, train)}
     except WorldError as error:
         return {"world": error.message, "try": error.hint}
