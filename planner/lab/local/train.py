@@ -26,7 +26,7 @@ from planner.models.flops import FlopsRule, flops_per_token
 
 POINTS = 200  # of a run's log
 EVALUATION_TOKENS = 262_144  # of the fixed validation set
-AT_ONCE = {"cpu": 8_192, "cuda": 131_072}  # tokens of one pass, whose activations are kept
+AT_ONCE = {"cpu": 2_048, "cuda": 131_072}  # tokens of one pass: on a CPU its activations should stay in the caches
 
 
 class Abandoned(Exception):  # noqa: N818 - not an error: nobody waits for this run any more

@@ -53,7 +53,8 @@ def test_urgent_runs_come_first_and_trunks_before_their_branches(tmp_path):
 
 def test_one_bad_run_stops_no_other_and_its_branches_say_why(tmp_path):
     rows = [row("dies", does="die"), row("raises", does="raise"), row("diverges", does="diverge"),
-            *(row(f"r{n}") for n in range(5)), branch("b", "diverges", steps=50, cooldown=10), branch("c", "nowhere", steps=50, cooldown=10)]  # fmt: skip
+            *(row(f"r{n}") for n in range(5)), branch("b", "diverges", steps=50, cooldown=10),
+            branch("c", "nowhere", steps=50, cooldown=10)]  # fmt: skip
     done = start(rows, tmp_path)
     assert {run for run, outcome in done.outcomes.items() if outcome.status is Ending.COMPLETED} == {
         f"r{n}" for n in range(5)
