@@ -26,7 +26,11 @@ from planner.models.flops import FlopsRule, flops_per_token
 
 POINTS = 200  # of a run's log
 EVALUATION_TOKENS = 262_144  # of the fixed validation set
-AT_ONCE = {"cpu": 2_048, "cuda": 131_072}  # tokens of one pass: on a CPU its activations should stay in the caches
+CHANNELS_AT_ONCE = {
+    "cpu": 2**18,
+    "cuda": 2**27,
+}  # tokens x d_model of one pass: on a CPU they should stay in the caches
+LEAST_AT_ONCE = 1_024  # tokens of one pass: fewer make slow matrix products
 
 
 class Abandoned(Exception):  # noqa: N818 - not an error: nobody waits for this run any more
@@ -74,8 +78,13 @@ def learner_of(task: Task) -> Learner:
     cuda = device.type == "cuda"
     forward: nn.Module = torch.compile(model) if cuda else model
     cast: AbstractContextManager[object] = torch.autocast("cuda", torch.bfloat16) if cuda else contextlib.nullcontext()
-    at_once = max(1, AT_ONCE[device.type] // task.context_length)
+    at_once = sequences_at_once(device.type, task.model.d_model, task.context_length)
     return Learner(model, forward, adamw(model, task.weight_decay), device, cast, at_once)
+
+
+def sequences_at_once(device: str, d_model: int, context_length: int) -> int:
+    """Sequences of one pass."""
+    return max(1, max(LEAST_AT_ONCE, CHANNELS_AT_ONCE[device] // d_model) // context_length)
 
 
 def train(task: Task, texts: Texts, places: Places, wanted: Wanted) -> Outcome:
