@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "lab" / "local"))
-from plans import row, write
+from tiny_plans import row, write
 
 from planner.lab.launch import Settings, cores, launch, ordered
 from planner.lab.local.places import Places

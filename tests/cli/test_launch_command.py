@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "lab" / "local"))
-from plans import branch, row, write, write_texts
+from tiny_plans import branch, row, write, write_texts
 
 needs_torch = pytest.mark.skipif(
     importlib.util.find_spec("torch") is None, reason="PyTorch (the extra [train]) is not installed"
@@ -145,3 +145,33 @@ def _wait_for_work(launcher: subprocess.Popen, folder: Path) -> None:
         if any(log.stat().st_mtime > time.time() - 0.5 for log in (folder / "logs").glob("*.jsonl")):
             return
         time.sleep(0.02)
+
+
+@needs_torch
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="finds workers by /proc")
+def test_workers_stop_when_their_launcher_is_killed(tmp_path, corpus):
+    plan = write(tmp_path / "plan.csv", row("long", steps=200_000))
+    launcher = subprocess.Popen(
+        command(plan, corpus, tmp_path / "out", "--epochs", "1000"),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    began, log = time.monotonic(), tmp_path / "out/logs/long.jsonl"
+    while not log.is_file():
+        assert time.monotonic() - began < 120 and launcher.poll() is None
+        time.sleep(0.05)
+    workers = children(launcher.pid)
+    assert workers
+    launcher.kill()
+    launcher.wait()
+    began = time.monotonic()
+    while any(_alive(worker) for worker in workers):
+        assert time.monotonic() - began < 60
+        time.sleep(0.05)
+
+
+def _alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False

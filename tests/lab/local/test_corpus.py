@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from plans import write_texts
+from tiny_plans import write_texts
 
 from planner.errors import InputError
 from planner.lab.local.corpus import SEPARATOR, batch, read_corpus, windows

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
-from plans import branch, row
+from tiny_plans import branch, row
 
 from planner.errors import InputError, WorldError
 from planner.lab.launch import Settings, launch, ordered

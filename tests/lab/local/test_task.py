@@ -7,7 +7,7 @@ import itertools
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from plans import BATCH, branch, row
+from tiny_plans import BATCH, branch, row
 
 from planner.errors import InputError
 from planner.lab.local.rates import Schedule, rate_at

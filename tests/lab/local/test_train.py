@@ -7,7 +7,7 @@ import math
 from dataclasses import replace
 
 import pytest
-from plans import branch, row, write_texts
+from tiny_plans import branch, row, write_texts
 
 torch = pytest.importorskip("torch", reason="PyTorch (the extra [train]) is not installed")
 
