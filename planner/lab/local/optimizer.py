@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 
 import torch
@@ -22,7 +23,7 @@ def adamw(model: nn.Module, weight_decay: float) -> torch.optim.AdamW:
 
 
 def step(
-    forward: nn.Module, optimizer: torch.optim.AdamW, text: Tensor, *, rate: float, at_once: int,
+    forward: Callable[..., Tensor], optimizer: torch.optim.AdamW, text: Tensor, *, rate: float, at_once: int,
     cast: AbstractContextManager[object],
 ) -> Tensor:  # fmt: skip
     """One step on sequences `(n, context + 1)`, `at_once` of them in one pass; the mean loss before it, in nats per token."""

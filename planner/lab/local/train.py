@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from planner.lab.local import checkpoint
 from planner.lab.local.checkpoint import Progress
@@ -22,6 +22,7 @@ from planner.lab.local.places import Ending, Outcome, Places
 from planner.lab.local.rates import rate_at
 from planner.lab.local.record import end_line, point_line, settings_line
 from planner.lab.local.task import VOCABULARY, Task
+from planner.lab.local.worker import Abandoned
 from planner.models.flops import FlopsRule, flops_per_token
 
 POINTS = 200  # of a run's log
@@ -31,10 +32,6 @@ CHANNELS_AT_ONCE = {
     "cuda": 2**27,
 }  # tokens x d_model of one pass: on a CPU they should stay in the caches
 LEAST_AT_ONCE = 1_024  # tokens of one pass: fewer make slow matrix products
-
-
-class Abandoned(Exception):  # noqa: N818 - not an error: nobody waits for this run any more
-    """Whoever asked for the run is gone."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +57,7 @@ class Learner:
     """A model on its device with its optimizer; `forward` may be compiled."""
 
     model: Decoder
-    forward: nn.Module
+    forward: Callable[..., Tensor]
     optimizer: torch.optim.AdamW
     device: torch.device
     cast: AbstractContextManager[object]
@@ -76,7 +73,7 @@ def learner_of(task: Task) -> Learner:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     model = Decoder(task.model, context_length=task.context_length, seed=task.seed).to(device)
     cuda = device.type == "cuda"
-    forward: nn.Module = torch.compile(model) if cuda else model
+    forward: Callable[..., Tensor] = torch.compile(model) if cuda else model
     cast: AbstractContextManager[object] = torch.autocast("cuda", torch.bfloat16) if cuda else contextlib.nullcontext()
     at_once = sequences_at_once(device.type, task.model.d_model, task.context_length)
     return Learner(model, forward, adamw(model, task.weight_decay), device, cast, at_once)

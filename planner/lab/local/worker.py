@@ -22,6 +22,10 @@ from planner.errors import InputError, WorldError
 from planner.lab.local.places import Ending, Outcome, Places
 
 
+class Abandoned(Exception):  # noqa: N818 - not an error: nobody waits for this run any more
+    """Whoever asked for the run is gone."""
+
+
 @dataclass(frozen=True)
 class Job:
     """What a launcher asks for: a plan's row, where its files are, at which steps branches leave it, how often it is saved."""
@@ -89,7 +93,9 @@ def _tried(job: Job, train: Trainer) -> Outcome:
         raise WorldError(
             f"{error.filename or job.places.folder}: {error.strerror or error}", "check the disk"
         ) from None
-    except (InputError, MemoryError, RuntimeError, ArithmeticError, ValueError, TypeError, AttributeError) as error:
+    except (WorldError, Abandoned):
+        raise
+    except Exception as error:  # out of memory, or a bug that one run meets: the others go on
         said = error.message if isinstance(error, InputError) else f"{type(error).__name__}: {error}"
         outcome = Outcome(job.run_id, Ending.FAILED, reason=" ".join(said.split())[:500])
         job.places.write_outcome(outcome)
@@ -127,7 +133,7 @@ def main() -> None:
     sink = quiet_stdout()
     try:
         serve(trainer(lambda: os.getppid() == launcher), sys.stdin, sink)
-    except BrokenPipeError:
+    except (Abandoned, BrokenPipeError):
         os._exit(0)  # nobody listens any more
 
 

@@ -15,7 +15,8 @@ from planner.lab.local.corpus import read_corpus  # noqa: E402
 from planner.lab.local.model import Decoder  # noqa: E402
 from planner.lab.local.places import Ending, Places  # noqa: E402
 from planner.lab.local.task import task_of  # noqa: E402
-from planner.lab.local.train import Abandoned, Texts, Wanted, train  # noqa: E402
+from planner.lab.local.train import Texts, Wanted, train  # noqa: E402
+from planner.lab.local.worker import Abandoned  # noqa: E402
 from planner.models.architecture import Architecture, QKNorm  # noqa: E402
 from planner.models.flops import FlopsRule, flops_per_token  # noqa: E402
 from planner.models.parameters import count_parameters  # noqa: E402
