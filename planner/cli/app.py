@@ -12,8 +12,8 @@ from planner.cli.output import show_error
 from planner.errors import InputError, PlannerError, StoppedError, WorldError
 
 COMMANDS = (
-    "run", "propose", "next", "choose", "export", "schedule", "import_", "fit", "predict", "backtest", "allocate", "compare",
-    "assess", "report", "init", "cost", "catalogs", "laws", "policy", "budget", "forecast",
+    "run", "propose", "next", "choose", "launch", "export", "schedule", "import_", "fit", "predict", "backtest", "allocate",
+    "compare", "assess", "report", "init", "cost", "catalogs", "laws", "policy", "budget", "forecast",
 )  # fmt: skip
 
 app = typer.Typer(
