@@ -24,6 +24,7 @@ from planner.lab.simulated import final_loss, run_plan
 from planner.lab.world import draw_world
 from planner.laws import find_law
 from planner.logs.reconcile import import_logs, read_plan
+from planner.report.costs import costs_of
 from planner.report.ledger import question_of
 from planner.report.page import write_report
 from planner.runs import Where, read_runs, sample_of
@@ -58,6 +59,7 @@ def run_chain(plan: Plan, folder: store.Folder, progress: Callable[[str], None])
     folder.start()
     progress(STEPS[0])
     folder.write_json(store.QUESTION, question_of(plan))
+    folder.write_table(store.COSTS, costs_of(plan.setting))
     folder.write_table(store.PLAN, plan.runs)
     logged = _train(sweep, plan, folder)
     progress(STEPS[1])

@@ -109,9 +109,9 @@ def plane_figure(runs: pd.DataFrame, forecast: Prediction) -> str:
 def cost_figure(runs: pd.DataFrame, ledger: Ledger) -> str:
     """Hours of each study, failed and diverged runs apart, beside the final run."""
     good = runs["status"] == Status.COMPLETED
-    names = [*ledger.by_study, "final run"]
-    useful = [float(runs.loc[good & (runs["study"] == name), "gpu_hours"].sum()) for name in ledger.by_study]
-    lost = [amounts.gpu_hours - kept for amounts, kept in zip(ledger.by_study.values(), useful, strict=True)]
+    names = [*ledger.by_axis["study"], "final run"]
+    useful = [float(runs.loc[good & (runs["study"] == name), "gpu_hours"].sum()) for name in ledger.by_axis["study"]]
+    lost = [amounts.gpu_hours - kept for amounts, kept in zip(ledger.by_axis["study"].values(), useful, strict=True)]
     with styled("cost"):
         figure = Figure(figsize=(8.6, 0.62 * len(names) + 1.2), layout="constrained")
         axes = figure.subplots()
@@ -120,7 +120,7 @@ def cost_figure(runs: pd.DataFrame, ledger: Ledger) -> str:
         axes.barh(place[:-1], lost, left=useful, color=RED, height=0.62, label="failed, diverged or cut short")
         axes.barh(place[-1:], [ledger.final.gpu_hours], color=GREY, height=0.62)
         for y, hours in zip(
-            place, [*(a.gpu_hours for a in ledger.by_study.values()), ledger.final.gpu_hours], strict=True
+            place, [*(a.gpu_hours for a in ledger.by_axis["study"].values()), ledger.final.gpu_hours], strict=True
         ):
             axes.annotate(f"{human(hours)} h", (hours, y), (5, 0), textcoords="offset points", va="center", fontsize=10)
         axes.set_yticks(place, names)

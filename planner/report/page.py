@@ -16,6 +16,7 @@ from planner.fitting.predict import Prediction
 from planner.fitting.recipe import LEFT_OUT_COVERAGE
 from planner.fitting.saved import fit_from_record, fit_summary
 from planner.quantities import dollars, human, percent
+from planner.report.entries import entries_of
 from planner.report.figures import cost_figure, ideas_figure, law_figure, plane_figure
 from planner.report.ledger import Ledger, ledger_of
 from planner.runs.columns import Status
@@ -116,6 +117,7 @@ def _gather(folder: store.Folder) -> Findings:
     question = store.read_json(path / store.QUESTION)
     runs = pd.read_csv(path / store.RUNS, keep_default_na=False, na_values=[""])
     plan = pd.read_csv(path / store.PLAN, keep_default_na=False, na_values=[""])
+    costs = pd.read_csv(path / store.COSTS, keep_default_na=False, na_values=[""])
     runs["tokens_planned"] = plan["tokens"]
     return Findings(
         question=question,
@@ -124,7 +126,7 @@ def _gather(folder: store.Folder) -> Findings:
         forecast=store.read_json(path / store.FORECAST),
         choices=store.read_json(path / store.CHOICES),
         score=store.read_json(path / store.SCORE),
-        ledger=ledger_of(runs, question["final"]),
+        ledger=ledger_of(entries_of(runs, costs, question["rates"])),
     )
 
 
@@ -135,9 +137,9 @@ def _summary(found: Findings) -> dict[str, Any]:
         "exploration": asdict(found.ledger.exploration),
         "final": asdict(found.ledger.final),
         "ratio": found.ledger.ratio,
-        "by_study": {name: asdict(amounts) for name, amounts in found.ledger.by_study.items()},
-        "by_size": {name: asdict(amounts) for name, amounts in found.ledger.by_size.items()},
-        "by_status": {name: asdict(amounts) for name, amounts in found.ledger.by_status.items()},
+        "by_study": {name: asdict(amounts) for name, amounts in found.ledger.by_axis["study"].items()},
+        "by_size": {name: asdict(amounts) for name, amounts in found.ledger.by_axis["size"].items()},
+        "by_status": {name: asdict(amounts) for name, amounts in found.ledger.by_axis["status"].items()},
         "forecast": found.forecast,
         "fit": fit_summary(found.fit),
         "allocation": found.choices["allocation"],
