@@ -1,4 +1,7 @@
-"""A real headless Chromium through a pipe, for tests: no package, no port. `with Browser(folder) as browser: browser.open(page)`."""
+"""A real headless Chromium through a pipe, for tests: no package, no port.
+
+`with Browser(folder) as browser: browser.open(page)`.
+"""
 
 from __future__ import annotations
 
@@ -74,7 +77,9 @@ class Browser:
 
     def open(self, page: Path, *, width: int = 1280, height: int = 900, dark: bool = False) -> None:
         """Show a file and wait until it is loaded and drawn."""
-        self.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=width < 600)
+        self.call(
+            "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=width < 600
+        )
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         self.call("Emulation.setEmulatedMedia", features=[scheme])
         self.call("Page.navigate", url=page.resolve().as_uri())

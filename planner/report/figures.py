@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib import colormaps
-from matplotlib.colors import LogNorm
+from matplotlib.colors import ListedColormap, LogNorm
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
@@ -28,6 +28,7 @@ OTHERS = ((PURPLE, "D"), (SKY, "v"), (GREY, "P"), (RED, "X"))
 VERDICT_COLOUR = {"promote": GREEN, "hold": ORANGE, "drop": GREY}
 VERDICT_MARK = {"promote": "o", "hold": "s", "drop": "v"}
 LOST = (Status.FAILED, Status.DIVERGED, Status.PREEMPTED, Status.CANCELLED)
+LOOK_OF_DATA = ListedColormap(colormaps["viridis"](np.linspace(0.3, 0.95, 12)))  # seen on white and on black
 DRAWN = 1500  # dots in a picture; more hide each other and weigh down the page
 COUNTS = FuncFormatter(lambda value, _: human(value))
 
@@ -90,7 +91,7 @@ def law_figure(runs: pd.DataFrame, fit: Fit, forecast: Prediction) -> str:
         axes = figure.subplots()
         cloud = axes.scatter(
             drawn["flops"], drawn["loss"], c=drawn["tokens"] / drawn["params_active"], s=14, alpha=0.75, linewidths=0,
-            cmap=colormaps["viridis"].resampled(12), norm=LogNorm(),
+            cmap=LOOK_OF_DATA, norm=LogNorm(),
         )  # fmt: skip
         for at, dash in ((ratio, "-"), (usual, "--")):
             params = np.sqrt(flops / (6 * at))
@@ -117,6 +118,7 @@ def law_figure(runs: pd.DataFrame, fit: Fit, forecast: Prediction) -> str:
         axes.set_ylabel(loss_label(fit))
         bar = figure.colorbar(cloud, ax=axes, pad=0.01, aspect=40, format=COUNTS)
         bar.set_label("tokens per parameter of a run")
+        bar.ax.yaxis.set_major_locator(LogLocator(10, subs=(1, 2, 5)))
         bar.ax.yaxis.set_minor_formatter(NullFormatter())
         figure.legend(loc="outside upper left", ncols=2, fontsize=9.5)
         thinned = "" if len(drawn) == len(done) else f"; {len(drawn):,} of {len(done):,} runs drawn"
@@ -148,11 +150,12 @@ def plane_figure(runs: pd.DataFrame, forecast: Prediction) -> str:
         axes.set_xscale("log")
         axes.set_yscale("log")
         left, right = runs["params_active"].min() / 1.5, forecast.params * 2
+        between = math.sqrt(float(runs["params_active"].max()) * forecast.params) / 1.3  # where no run lies
         for ratio in (20, 200):
             axes.plot([left, right], [ratio * left, ratio * right], color=GREY, linestyle=":", linewidth=1)
             axes.annotate(
-                f"{ratio} tokens per parameter", (right, ratio * right), (-6, -12), color=GREY, fontsize=9.5, ha="right",
-                textcoords="offset points", va="top", bbox={"facecolor": "white", "edgecolor": "none", "pad": 1}, zorder=1,
+                f"{ratio} tokens per parameter", (between, ratio * between), (0, -4), color=GREY, fontsize=9.5, ha="left",
+                textcoords="offset points", va="top",
             )  # fmt: skip
         axes.set_xlim(left, right)
         axes.set_xlabel("active parameters")

@@ -6,7 +6,7 @@ import base64
 import hashlib
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.resources import files
 from typing import Any
 
@@ -20,12 +20,13 @@ from planner.report.sensitivity import WORDS
 from planner.text import visible
 
 DASH = "–"
-FORMATS = {
+FORMATS: dict[str, Callable[[float], str]] = {
     "human": human, "hours": lambda v: human(v, 4), "dollars": dollars, "count": lambda v: f"{v:,.0f}",
     "loss": lambda v: f"{v:.3f}",
     "percent": percent, "percent0": lambda v: percent(v, 0), "percent1": lambda v: percent(v, 1), "number": lambda v: f"{v:.6g}",
     "rate": lambda v: f"{v:.2e}", "times": lambda v: f"{v:.2f}x", "figures": lambda v: f"{v:.3g}", "one": lambda v: f"{v:.1f}",
-    "zero": lambda v: f"{v:.0f}", "thousandth": lambda v: human(v / 1000, 4), "cents": lambda v: f"${v:.2f}",
+    "zero": lambda v: f"{v:.0f}", "thousandth": lambda v: f"{v / 1000:,.0f}" if v >= 1e5 else f"{v / 1000:.3g}",
+    "cents": lambda v: f"${v:.2f}",
 }  # fmt: skip
 WIDEST = 520  # of the page's two bars, in their own units
 
