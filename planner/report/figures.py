@@ -81,7 +81,14 @@ def _isoflop(runs: pd.DataFrame, fit: Fit) -> str | None:
 
 def law_figure(runs: pd.DataFrame, fit: Fit, forecast: Prediction) -> str:
     """Loss against compute: the runs, the law at their and the final run's tokens per parameter, the forecast."""
-    done = runs[(runs["status"] == Status.COMPLETED) & runs["loss"].notna()]
+    done = runs[
+        (runs["status"] == Status.COMPLETED)
+        & runs["loss"].notna()
+        & (runs["is_final"].astype(str).str.lower() != "false")
+    ]
+    done = done.assign(
+        flops=6 * done["params_active"] * done["tokens"]
+    )  # a branch's loss is that of its trunk's tokens too
     drawn = done if len(done) <= DRAWN else done.sample(DRAWN, random_state=0)
     ratio, usual = forecast.tokens / forecast.params, float((done["tokens"] / done["params_active"]).median())
     final_flops = 6 * forecast.params * forecast.tokens
@@ -207,7 +214,7 @@ def confidence_figure(rows: list[dict[str, Any]], level: float) -> str:
         axes.set_xscale("log")
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}x"))
         axes.xaxis.set_minor_formatter(NullFormatter())
-        axes.set_ylim(bottom=0)
+        axes.set_ylim(0, 115 * half.max())
         axes.set_xlabel("compute spent on the law's runs, in final runs")
         axes.set_ylabel("% of the loss")
         figure.legend(loc="outside upper left", ncols=3, fontsize=9.5)

@@ -127,12 +127,27 @@ def _notes(spent: pd.DataFrame, idle: pd.DataFrame) -> list[str]:
         lost = int((spent[name].isna()).sum())
         if lost:
             notes.append(f"{lost:,} entries have no {what}: their sums are not known.")
+    notes += _without_flops(spent)
     modelled = spent.loc[
         (spent["side"] == "exploration") & (spent["gpu_hours_source"] == "modelled"), "gpu_hours"
     ].sum()
     if modelled:
         share = modelled / spent.loc[spent["side"] == "exploration", "gpu_hours"].sum()
         notes.append(f"{share:.0%} of exploration's hours are modelled, not measured.")
+    return notes
+
+
+def _without_flops(spent: pd.DataFrame) -> list[str]:
+    """Which entries the sums of FLOPs leave out."""
+    notes = []
+    for side in ("exploration", "final"):
+        bare = spent[(spent["side"] == side) & spent["flops"].isna() & (spent["gpu_hours"] > 0)]
+        if not bare.empty:
+            share = bare["gpu_hours"].sum() / spent.loc[spent["side"] == side, "gpu_hours"].sum()
+            kinds = ", ".join(kind.replace("_", " ") for kind in dict.fromkeys(bare["kind"]))
+            notes.append(
+                f"FLOPs of the {side} side leave out {kinds}, of which only hours are known ({share:.1%} of them)."
+            )
     return notes
 
 

@@ -24,7 +24,8 @@ FORMATS: dict[str, Callable[[float], str]] = {
     "human": human, "hours": lambda v: human(v, 4), "dollars": dollars, "count": lambda v: f"{v:,.0f}",
     "loss": lambda v: f"{v:.3f}",
     "percent": percent, "percent0": lambda v: percent(v, 0), "percent1": lambda v: percent(v, 1), "number": lambda v: f"{v:.6g}",
-    "rate": lambda v: f"{v:.2e}", "times": lambda v: f"{v:.2f}x", "figures": lambda v: f"{v:.3g}", "one": lambda v: f"{v:.1f}",
+    "rate": lambda v: f"{v:.2e}", "times": lambda v: f"{v:.2f}x" if v >= 0.095 else f"{v:.2g}x",
+    "figures": lambda v: f"{v:.3g}", "one": lambda v: f"{v:.1f}",
     "zero": lambda v: f"{v:.0f}", "thousandth": lambda v: f"{v / 1000:,.0f}" if v >= 1e5 else f"{v / 1000:.3g}",
     "cents": lambda v: f"${v:.2f}",
 }  # fmt: skip
@@ -61,6 +62,7 @@ def _context(summary: dict[str, Any], *, redacted: bool) -> dict[str, Any]:
         "axis_of": lambda axis: list(summary[axis]),
         "bars": {name: round(WIDEST * each / max(*hours, 1e-9), 1) for name, each in zip(("spent", "once"), hours, strict=True)},
         "other_exploration": sum(part["runs"] for kind, part in summary["by_kind"].items() if kind not in ("run", "rerun")),
+        "chip": summary["question"]["final"]["accelerator"] if redacted else summary["question"]["final"]["accelerator"].upper(),
         "units": UNITS,
         "sentence": sentence,
         "redacted": redacted,

@@ -6,11 +6,15 @@ import base64
 import hashlib
 import json
 import re
+import shutil
 from html.parser import HTMLParser
 from pathlib import Path
 
+import pandas as pd
 import pytest
+from conftest import run_planner
 from nasty import NASTY
+from truths import REPOSITORY
 
 from planner import store
 from planner.quantities import dollars, human
@@ -110,3 +114,47 @@ def test_hostile_names_stay_text_in_markdown(nasty):
     rows = [line for line in text.splitlines() if line.endswith(decisions)]
     assert len(rows) == len(NASTY)
     assert all(len(re.findall(r"(?<!\\)\|", line)) == 6 for line in rows)
+
+
+def test_a_sweep_under_way_shows_what_is_open_and_the_forecast_at_completion(deepseek, tmp_path):
+    copy = tmp_path / "half"
+    shutil.copytree(deepseek, copy)
+    runs = pd.read_csv(copy / store.RUNS, keep_default_na=False, dtype=str)
+    open_rows = runs.index % 3 == 0
+    runs.loc[open_rows, ["status", "loss", "is_final", "gpu_hours", "usd", "energy_kwh", "flops"]] = [
+        "planned", "", "false", "0.0", "0.0", "0.0", "0.0"
+    ]  # fmt: skip
+    runs.to_csv(copy / store.RUNS, index=False)
+    record = json.loads((copy / store.PROVENANCE).read_text())
+    del record["files"][store.RUNS]
+    (copy / store.PROVENANCE).write_text(json.dumps(record))
+    done = run_planner("report", copy, "--json", cwd=tmp_path)
+    assert done.code == 0, done.err
+    completion, final = done.json["completion"], done.json["final"]["gpu_hours"]
+    assert completion["total"]["runs_open"] == open_rows.sum()
+    told = [completion["gpu_hours"][name] for name in ("p10", "p50", "p90")]
+    assert completion["total"]["actual_gpu_hours"] < told[0] < told[1] < told[2]
+    assert completion["ratio"]["p50"] == pytest.approx(told[1] / final)
+    assert done.json["not_run"]["planned"] == open_rows.sum()
+    words = Reader((copy / store.REPORT_HTML).read_text()).text
+    assert "planned runs are open; at completion" in words
+    assert f"{completion['ratio']['p50']:.2f}x" in words
+
+
+def test_every_other_cost_of_the_sweep_file_is_in_the_ledger(tmp_path):
+    text = (REPOSITORY / "sweeps/chinchilla_70b.toml").read_text()
+    (tmp_path / "s.toml").write_text(
+        text + '\n[[cost]]\nname = "=traces"\nkind = "post_training"\nsampled_tokens = "26B"\nsampling_utilisation = 0.1\n'
+        '[[cost]]\nname = "team"\nkind = "staff"\nusd = "2M"\n[[cost]]\nname = "before"\nkind = "prior"\ngpu_hours = "10K"\n'
+        'month = "2024-06"\n'
+    )  # fmt: skip
+    done = run_planner("run", "s.toml", "-o", "out", "--json", cwd=tmp_path)
+    assert done.code == 0, done.err
+    report = json.loads((tmp_path / "out" / store.REPORT_JSON).read_text())
+    assert report["beside"]["staff"]["usd"] == 2e6
+    assert report["by_kind"]["prior"]["gpu_hours"] == 10_000
+    assert report["by_month"]["2024-06"]["runs"] == 1
+    assert report["by_stage"]["post_training"]["flops"] == 2 * report["question"]["final"]["params_active"] * 26 * 10**9
+    assert report["final"]["gpu_hours"] > report["question"]["final"]["gpu_hours"]
+    assert any("leave out prior" in note for note in report["notes"])
+    assert "'=traces" in (tmp_path / "out/report/tables/ledger.csv").read_text()
