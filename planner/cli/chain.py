@@ -55,11 +55,11 @@ class Finished:
 
 def run_chain(plan: Plan, folder: store.Folder, progress: Callable[[str], None]) -> Finished:
     """Write the plan, train in the sweep's lab, import, fit, register a forecast, decide, score, report."""
-    sweep = plan.setting.sweep
+    sweep, costs = plan.setting.sweep, costs_of(plan)
     folder.start()
     progress(STEPS[0])
     folder.write_json(store.QUESTION, question_of(plan))
-    folder.write_table(store.COSTS, costs_of(plan.setting))
+    folder.write_table(store.COSTS, costs)
     folder.write_table(store.PLAN, plan.runs)
     logged = _train(sweep, plan, folder)
     progress(STEPS[1])

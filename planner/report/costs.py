@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from typing import Any
 
 import pandas as pd
@@ -10,17 +11,32 @@ from planner.errors import InputError
 from planner.models.flops import RULE_6ND_ACTIVE, training_flops
 from planner.report.entries import COLUMNS
 from planner.sweep.file.costs import Cost
+from planner.sweep.plan import Plan
 from planner.sweep.setting import Setting
 
-FORWARD = (
-    2.0  # FLOPs per active parameter and token sampled: a forward pass alone (Kaplan et al., arXiv 2001.08361, table 1)
-)
+FORWARD = 2.0  # FLOPs per active parameter and sampled token: a forward pass (Kaplan et al., arXiv 2001.08361, table 1)
 
 
-def costs_of(setting: Setting) -> pd.DataFrame:
-    """Ledger rows beside the runs; what they do not say of dollars and energy is priced like the runs are."""
+def costs_of(plan: Plan) -> pd.DataFrame:
+    """Ledger rows beside the runs; what they do not say of dollars and energy is priced like the runs are.
+
+    Raises InputError for a cost of a run that is not planned.
+    """
+    setting = plan.setting
+    _require_planned(setting, plan.runs)
     rows = [*_final(setting), *_prior(setting), *(_given(cost, setting) for cost in setting.sweep.file.cost)]
     return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def _require_planned(setting: Setting, runs: pd.DataFrame) -> None:
+    planned = set(runs["run_id"])
+    for cost in setting.sweep.file.cost:
+        if cost.run_id is not None and cost.run_id not in planned:
+            near = difflib.get_close_matches(cost.run_id, planned, n=1)
+            raise InputError(
+                f"{setting.sweep.source}: cost {cost.name!r} is of run {cost.run_id!r}, which does not exist",
+                f"did you mean {near[0]!r}?" if near else "take a run_id of `planner propose`, or leave it out",
+            )
 
 
 def _final(setting: Setting) -> list[dict[str, Any]]:
@@ -79,7 +95,8 @@ def _given(cost: Cost, setting: Setting) -> dict[str, Any]:
         source = "modelled"
     rents = cost.kind not in ("staff", "overhead", "credit")
     return {
-        "name": cost.name, "side": cost.belongs_to, "kind": cost.kind, "study": cost.kind.replace("_", " "), "status": "completed",
+        "run_id": cost.run_id, "name": cost.name, "side": cost.belongs_to, "kind": cost.kind,
+        "study": cost.kind.replace("_", " "), "status": "completed",
         "params_active": params if flops else None, "accelerator": setting.accelerator.name if rents else "", "owner": cost.owner,
         "month": cost.month, "flops": flops, "flops_rule": RULE_6ND_ACTIVE, "gpu_hours": hours or 0.0,
         "gpu_hours_source": source if hours else "", "usd": cost.usd, "usd_owned": None if rents and hours else cost.usd,

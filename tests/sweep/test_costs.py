@@ -9,7 +9,7 @@ from truths import REPOSITORY
 
 from planner.errors import InputError
 from planner.report.costs import costs_of
-from planner.sweep.setting import setting_of
+from planner.sweep.plan import propose
 from planner.sweep.spec import read_sweep
 
 BASE = (REPOSITORY / "sweeps/deepseek_v3.toml").read_text()
@@ -17,7 +17,7 @@ BASE = (REPOSITORY / "sweeps/deepseek_v3.toml").read_text()
 
 def rows(tmp_path: Path, cost: str, base: str = BASE):
     (tmp_path / "s.toml").write_text(f"{base}\n[[cost]]\n{cost}\n")
-    table = costs_of(setting_of(read_sweep(tmp_path / "s.toml")))
+    table = costs_of(propose(read_sweep(tmp_path / "s.toml")))
     return table[table["source"] != "the sweep file's [final]"]
 
 
@@ -41,6 +41,7 @@ def test_staff_stands_beside(tmp_path):
     ('name = "a"\nkind = "staff"', "usd: staff without dollars"),
     ('name = "a"\nkind = "credit"\nusd = -5', "not above zero"),
     ('name = "a"\nkind = "evaluation"', "a cost without an amount"),
+    ('name = "a"\nkind = "evaluation"\nusd = 5\nrun_id = "ghost"', "run 'ghost', which does not exist"),
     ('name = "a"\nkind = "staff"\nusd = 5\ncurrency = "EUR"', "'EUR' beside USD"),
     ('name = "a"\nkind = "staff"\nusd = 5\nmonth = "2999-01"', "is in the future"),
     ('name = "a"\nkind = "post_training"\nsampled_tokens = "1B"', "hours of sampled tokens are not known"),

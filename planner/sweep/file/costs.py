@@ -16,11 +16,13 @@ class Cost(Table):
     """One further cost, in GPU-hours, dollars, FLOPs, or tokens trained and sampled (an active parameter costs 6 FLOPs a
     trained token, 2 a sampled one; rejected samples count).
 
-    `of` says whether it belongs to the exploration or to the final run; staff, overhead and credits stand beside both.
+    `run_id` names the planned run that it was for, `of` says whether it belongs to the exploration or to the final run;
+    staff, overhead and credits stand beside both.
     Without `gpu_hours` those of trained tokens follow the final run's utilisation, of sampled ones `sampling_utilisation`.
     """
 
     name: Text
+    run_id: Text | None = None
     kind: Literal[
         "prior", "context_extension", "post_training", "data_generation", "evaluation", "staff", "overhead", "credit"
     ]
