@@ -29,7 +29,8 @@ PROVENANCE = "provenance.json"
 PLAN, LOGS, RUNS = "plan.csv", "logs.jsonl", "runs.csv"
 FIT, FORECAST, SCORE = "fit.json", "forecast.json", "score.json"
 CHOICE, CHOSEN = "choice.json", "chosen.csv"  # of a pool
-CHOICES, QUESTION = "choices.json", "question.json"
+CHOICES, QUESTION, COSTS = "choices.json", "question.json", "costs.csv"
+LEDGERS = "ledgers.csv"
 TRUTH = "hidden/truth.json"
 REPORT_HTML, REPORT_MARKDOWN, REPORT_JSON = "report/index.html", "report/report.md", "report/report.json"
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import re
 import sys
 from pathlib import Path
 
 import pytest
 
 REPOSITORY = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(Path(__file__).resolve().parent))  # so that tests can import truths and running
+sys.path.insert(0, str(Path(__file__).resolve().parent))  # so that tests can import truths, running, nasty, browser
 
 from running import Done, run_planner  # noqa: E402
 
@@ -21,6 +23,28 @@ def deepseek(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert done.code == 0, done.err
     (folder.parent / "printed.json").write_text(done.out)
     return folder
+
+
+@pytest.fixture(scope="session")
+def nasty(tmp_path_factory) -> Path:
+    """A sweep whose ideas have hostile names, small enough to be quick."""
+    from nasty import NASTY
+
+    folder = tmp_path_factory.mktemp("nasty")
+    text = (REPOSITORY / "sweeps/deepseek_v3.toml").read_text()
+    text = text[: text.index("[[idea]]")] + "".join(f"[[idea]]\nname = {json.dumps(name)}\n" for name in NASTY)
+    text = re.sub(r'question = ".*"', 'question = "<b>Which</b> & why?"', text)
+    (folder / "nasty.toml").write_text(text)
+    done = run_planner("run", "nasty.toml", "-o", "out", cwd=folder)
+    assert done.code == 0, done.err
+    assert not (folder / "pwned").exists()
+    return folder / "out"
+
+
+@pytest.fixture(scope="session")
+def nasty_report(nasty) -> Path:
+    """Its page."""
+    return nasty / "report/index.html"
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from planner.errors import InputError, PlannerError, StoppedError, WorldError
 
 COMMANDS = (
     "run", "propose", "next", "choose", "launch", "export", "schedule", "import_", "fit", "predict", "backtest", "allocate",
-    "compare", "assess", "report", "init", "cost", "catalogs", "laws", "policy", "budget", "forecast",
+    "compare", "assess", "report", "ledgers", "init", "cost", "catalogs", "laws", "policy", "budget", "forecast",
 )  # fmt: skip
 
 app = typer.Typer(

@@ -24,6 +24,7 @@ from planner.lab.simulated import final_loss, run_plan
 from planner.lab.world import draw_world
 from planner.laws import find_law
 from planner.logs.reconcile import import_logs, read_plan
+from planner.report.costs import costs_of
 from planner.report.ledger import question_of
 from planner.report.page import write_report
 from planner.runs import Where, read_runs, sample_of
@@ -54,10 +55,11 @@ class Finished:
 
 def run_chain(plan: Plan, folder: store.Folder, progress: Callable[[str], None]) -> Finished:
     """Write the plan, train in the sweep's lab, import, fit, register a forecast, decide, score, report."""
-    sweep = plan.setting.sweep
+    sweep, costs = plan.setting.sweep, costs_of(plan)
     folder.start()
     progress(STEPS[0])
     folder.write_json(store.QUESTION, question_of(plan))
+    folder.write_table(store.COSTS, costs)
     folder.write_table(store.PLAN, plan.runs)
     logged = _train(sweep, plan, folder)
     progress(STEPS[1])

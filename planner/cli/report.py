@@ -16,12 +16,15 @@ def register(app: typer.Typer) -> None:
 
 def report(
     folder: Annotated[str, typer.Argument(metavar="DIR", help="A folder that `planner run` wrote.")],
+    redact: Annotated[
+        bool, typer.Option("--redact", help="Also a copy to share in report/redacted: no names, prices or paths.")
+    ] = False,
     json: Json = False,
 ) -> None:
-    """Write the de-risking report of a finished sweep again: HTML, Markdown, JSON."""
+    """Write the de-risking report of a finished sweep again: HTML, Markdown, JSON, and every table as csv."""
     from planner import store
     from planner.errors import InputError
-    from planner.report.page import write_report
+    from planner.report.page import REDACTED, write_report
 
     opened = store.Folder.reopen(folder)
     if opened.command != "run":
@@ -29,11 +32,15 @@ def report(
             f"{folder}: was written by `planner {opened.command}`, which leaves no report",
             "give a folder of `planner run`",
         )
-    summary = write_report(opened)
+    summary = write_report(opened, redact=redact)
     opened.finish()
     paths = {"html": str(opened.path / store.REPORT_HTML), "markdown": str(opened.path / store.REPORT_MARKDOWN)}
+    if redact:
+        paths["redacted"] = str(opened.path / REDACTED / "index.html")
     if json:
         show_json({**summary, **paths})
     else:
         say(f"exploration : final run = {summary['ratio']['gpu_hours']:.2f} in GPU-hours")
         say(f"report: {paths['html']}")
+        if redact:
+            say(f"to share: {paths['redacted']}")

@@ -39,7 +39,10 @@ def styled(name: str) -> Iterator[None]:
 
 
 def to_svg(figure: Figure, name: str, title: str) -> str:
-    """The figure's svg element with a title for screen readers; call inside `styled(name)`."""
+    """The figure's svg element with a title for screen readers and no style of its own; call inside `styled(name)`.
+
+    What is black takes the page's text colour, so that it can be read in dark mode.
+    """
     buffer = io.StringIO()
     with warnings.catch_warnings():  # text stays text: the viewer's fonts have the glyphs that ours lack
         warnings.filterwarnings("ignore", message="Glyph .* missing")
@@ -48,10 +51,25 @@ def to_svg(figure: Figure, name: str, title: str) -> str:
     body = text[text.index("<svg") :]
     body = re.sub(r'\bid="([^"]+)"', rf'id="{name}-\1"', body)
     body = re.sub(r'(href="#|url\(#)', rf"\g<1>{name}-", body)
-    body = re.sub(r"<metadata>.*?</metadata>", "", body, flags=re.DOTALL)
+    body = re.sub(r"<metadata>.*?</metadata>|<style.*?</style>|<defs>\s*</defs>", "", body, flags=re.DOTALL)
+    body = re.sub(r'\sstyle="([^"]*)"', lambda found: _presented(found.group(1)), body)
     start, rest = body.split(">", 1)
     start = re.sub(r'\s(width|height)="[^"]*"', "", start)
-    return f'{start} role="img" aria-label="{_attribute(title)}">{rest.strip()}'
+    look = 'fill="currentColor" stroke-linejoin="round" stroke-linecap="butt"'
+    return f'{start} {look} role="img" aria-label="{_attribute(title)}">{rest.strip()}'
+
+
+def _presented(style: str) -> str:
+    """A style attribute as presentation attributes, which a Content-Security-Policy without unsafe-inline allows."""
+    said: dict[str, str] = {}
+    for part in filter(None, (piece.strip() for piece in style.split(";"))):
+        key, value = (text.strip() for text in part.split(":", 1))
+        if key == "font":
+            size, family = re.fullmatch(r"(?:.*?\s)?([\d.]+px)\s+(.*)", value, re.DOTALL).groups()  # type: ignore[union-attr]
+            said |= {"font-size": size, "font-family": family}
+        else:
+            said[key] = "currentColor" if value == "#000000" else value
+    return "".join(f' {key}="{value}"' for key, value in said.items())
 
 
 def _attribute(text: str) -> str:

@@ -19,6 +19,7 @@ from planner.models.catalog import find_model
 from planner.models.huggingface import read_config
 from planner.runs.read import read_runs
 from planner.runs.where import Where
+from planner.sweep.file.costs import Cost
 from planner.sweep.file.studies import STUDIES
 from planner.sweep.file.tables import (
     Exploration,
@@ -34,7 +35,7 @@ from planner.text import short
 
 TABLES: dict[str, type[BaseModel]] = {
     "final": Final, "target": Target, "price": Price, "exploration": Exploration, "hyperparameters": Hyperparameters,
-    "lab": Lab, "idea": Idea,
+    "lab": Lab, "idea": Idea, "cost": Cost,
 }  # fmt: skip
 NEEDED = {  # columns of the tables beside a sweep
     "prior_runs": ("params_active", "tokens", "loss"),

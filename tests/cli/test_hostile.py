@@ -14,7 +14,7 @@ import pytest
 from running import run_planner
 from truths import REPOSITORY, TRUTHS, noisy
 
-from planner.report.page import _markdown
+from planner.report.render import markdown
 from planner.text import visible
 
 SWEEP = (REPOSITORY / "sweeps/deepseek_v3.toml").read_text()
@@ -309,7 +309,7 @@ def test_control_and_direction_characters_become_visible_everywhere(planner, swe
         assert "\x1b" not in text
         assert "\u202e" not in text
     assert visible("a\x1b[31m\u202e\n") == "a\\x1b[31m\\u202e\\n"
-    assert _markdown("&lt;b> | x") == "\\&lt;b\\> \\| x"
+    assert markdown("&lt;b> | x") == "\\&lt;b\\> \\| x"
 
 
 def test_glyphs_that_our_fonts_lack_make_no_noise(planner, sweep):

@@ -7,6 +7,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from planner.quantities import TokenBound
+from planner.sweep.file.costs import Cost, require_past
 from planner.sweep.file.studies import Study
 from planner.sweep.file.types import (
     Amount,
@@ -50,9 +51,16 @@ class Target(Table):
 
 
 class Price(Table):
-    """Rent; without it the catalog's, with its date."""
+    """Rent in USD; without it the catalog's, with its date. `date` (YYYY-MM) says when it was quoted."""
 
     usd_per_gpu_hour: Amount | None = None
+    date: str | None = Field(default=None, pattern=r"^\d{4}-(0[1-9]|1[0-2])$")
+    currency: Literal["USD"] = "USD"
+
+    @model_validator(mode="after")
+    def _quoted(self) -> Self:
+        require_past("date", self.date)
+        return self
 
 
 class Exploration(Table):
@@ -165,6 +173,7 @@ class SweepFile(Table):
     lab: Lab = Lab()
     study: tuple[Study, ...] = Field(min_length=1)
     idea: tuple[Idea, ...] = ()
+    cost: tuple[Cost, ...] = ()
 
     @model_validator(mode="after")
     def _whole(self) -> Self:

@@ -1,0 +1,100 @@
+"""What a results folder holds, read back and added up."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from planner import store
+from planner.decisions.exploration import Confidence, StopRule, law_learning, spend_to_confidence, stop_rule
+from planner.encode import unguard_formula
+from planner.errors import InputError
+from planner.fitting.fit import Fit
+from planner.fitting.predict import Prediction
+from planner.fitting.saved import fit_from_record
+from planner.report.amounts import add_up
+from planner.report.completion import Completion, completion_of
+from planner.report.entries import entries_of
+from planner.report.ledger import QUESTION_SCHEMA, Ledger, ledger_of
+from planner.report.sensitivity import Base, base_of
+
+
+@dataclass(frozen=True)
+class Findings:
+    """A results folder as values."""
+
+    question: dict[str, Any]
+    runs: pd.DataFrame
+    fit: Fit
+    forecast: dict[str, Any]
+    choices: dict[str, Any]
+    score: dict[str, Any]
+    ledger: Ledger
+    completion: Completion
+    base: Base | None
+    confidence: list[Confidence]
+    stop: StopRule
+    provenance: dict[str, Any]
+
+    @property
+    def prediction(self) -> Prediction:
+        """The registered forecast of the final run."""
+        fields = dict(self.forecast["prediction"])
+        for name in ("interval_mean", "interval_run"):
+            fields[name] = tuple(fields[name])
+        return Prediction(**fields)
+
+
+def gather(path: Path) -> Findings:
+    """Read a folder that `planner run` wrote; InputError for one of an older planner."""
+    question = store.read_json(path / store.QUESTION)
+    if question.get("schema") != QUESTION_SCHEMA or not (path / store.COSTS).is_file():
+        raise InputError(
+            f"{path / store.QUESTION}: of schema {question.get('schema', 1)}, this planner reads {QUESTION_SCHEMA}: it has no "
+            "prices of owning, no grid and no other costs",
+            "make the folder again: `planner run SWEEP -o` another folder",
+        )
+    runs, plan, costs = (_table(path / name) for name in (store.RUNS, store.PLAN, store.COSTS))
+    runs["tokens_planned"] = plan.set_index("run_id")["tokens"].reindex(runs["run_id"]).to_numpy()
+    fit = fit_from_record(store.read_json(path / store.FIT), str(path / store.FIT))
+    entries = entries_of(runs, costs, question["rates"])
+    ledger = ledger_of(entries)
+    law = add_up(entries[(entries["side"] == "exploration") & entries["study"].isin(question["scaling_studies"])])
+    flops = question["final"]["flops"]
+    spent = (law.flops or 0) / flops
+    other = entries[(entries["side"] == "exploration") & ~entries["kind"].isin(["run", "rerun"])]
+    return Findings(
+        question=question,
+        runs=runs,
+        fit=fit,
+        forecast=store.read_json(path / store.FORECAST),
+        choices=store.read_json(path / store.CHOICES),
+        score=store.read_json(path / store.SCORE) if (path / store.SCORE).is_file() else {},
+        ledger=ledger,
+        completion=completion_of(plan, runs, ledger.final.gpu_hours, add_up(other).gpu_hours),
+        base=base_of(entries, question),
+        confidence=spend_to_confidence(fit, flops=flops, spent=spent),
+        stop=stop_rule(law_learning(fit, flops=flops, spent=spent)),
+        provenance=_provenance(store.read_provenance(path)),
+    )
+
+
+def _table(path: Path) -> pd.DataFrame:
+    frame = pd.read_csv(path, keep_default_na=False, na_values=[""], low_memory=False)
+    for name in frame.select_dtypes(exclude=["number", "bool"]):
+        frame[name] = frame[name].map(lambda cell: unguard_formula(cell) if isinstance(cell, str) else cell)
+    return frame
+
+
+def _provenance(record: dict[str, Any]) -> dict[str, Any]:
+    """What made the folder; no date and no path, so that the same inputs give the same page."""
+    made = record["planner"]
+    return {
+        "version": made["version"],
+        "commit": made.get("commit", ""),
+        "seed": record["seed"],
+        "inputs": record["inputs"],
+    }
