@@ -13,6 +13,7 @@ MOST_SMOOTHED = 50  # training losses that the final loss is the mean of, at mos
 PART_SMOOTHED = 0.02  # and never more than this part of a run's points, for the loss still falls
 SILENT = 0.05  # of a run's steps without a training loss at its end: a table that leaves NaN out shows divergence so
 DENSE = 20  # training losses from which their absence says something
+DIVERGED_NOISY, SMOOTH = 1.5, 10  # the same for a training loss that fewer values than this are averaged into
 DIVERGED = 1.1  # a run that ends this far above its lowest smoothed loss has diverged
 
 
@@ -95,12 +96,16 @@ def silent(trained: Final, ended: Array) -> NDArray[np.bool_]:
         return np.asarray((trained.number >= DENSE) & (trained.step < (1 - SILENT) * ended))
 
 
-def diverged(points: Points, marks: Marks, starts: NDArray[np.int64], *finals: Final) -> NDArray[np.bool_]:
-    """Runs whose last logged loss is not finite, or of which a loss ends more than 10 % above its lowest smoothed, `(n_runs,)`."""
-    ended = np.zeros(starts.size - 1, bool)
-    for final in finals:
-        with np.errstate(invalid="ignore"):
-            ended |= final.last > DIVERGED * final.lowest
+def diverged(
+    points: Points, marks: Marks, starts: NDArray[np.int64], evaluated: Final, trained: Final
+) -> NDArray[np.bool_]:
+    """Runs whose last logged loss is not finite, or of which a loss ends more than 10 % above its lowest smoothed, `(n_runs,)`.
+
+    A training loss averaged over fewer than ten values is mostly the noise of single batches: it must end 50 % above.
+    """
+    with np.errstate(invalid="ignore"):
+        ended = evaluated.last > DIVERGED * evaluated.lowest
+        ended |= trained.last > np.where(trained.window >= SMOOTH, DIVERGED, DIVERGED_NOISY) * trained.lowest
     counts = seen(marks)
     for column in (points.loss, points.train_loss):
         logged = np.flatnonzero(counts & ~np.isnan(column))
