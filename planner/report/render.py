@@ -93,7 +93,7 @@ def _bound(summary: dict[str, Any], path: Sequence[str | int], form: str) -> Mar
     value = _at(summary, path)
     if value is None:
         return Markup("&ndash;")
-    key = json.dumps(list(path), ensure_ascii=False)
+    key = json.dumps(list(path))
     return Markup('<data value="{}" data-key="{}">{}</data>').format(repr(value), key, _text(value, form))
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 
 from planner.report.ledger import AXES
+from planner.text import visible
 
 SHOWN = {  # columns of the page's ledger, by what they are called there
     "name": "entry", "side": "side", "study": "study", "params_active": "active parameters", "variant": "idea", "status": "status",
@@ -76,7 +77,7 @@ def page_rows(entries: pd.DataFrame) -> dict[str, Any]:
             )
         else:
             codes, found = pd.factorize(entries[name])
-            words.append([str(word) for word in found])
+            words.append([visible(str(word)) for word in found])
             cells.append([int(code) for code in codes])
     return {
         "columns": [SHOWN[name] for name in wanted],
