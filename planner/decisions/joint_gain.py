@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from scipy.sparse import coo_array
+from scipy.sparse import coo_array, csr_array
 from scipy.sparse.csgraph import connected_components
 
 from planner.decisions.belief import Belief, Noise
@@ -206,11 +206,15 @@ class _Problem:
         in_h = (above - below) / (2 * DIFFERENCE)
         return f[0], np.hstack([slope[0].T @ self.root, in_h[:, None] * rows])
 
+    @cached_property
+    def members(self) -> csr_array:
+        """Which runs `(n_pairs, n_runs)` are of which pair."""
+        runs = np.arange(self.pairs.size)
+        return csr_array((np.ones(runs.size), (self.pairs, runs)), shape=(self.tie.size, runs.size))
+
     def sums(self, values: Array) -> Array:
         """Sums over the runs of each pair, `(n_pairs, ...)`."""
-        out = np.zeros((self.tie.size, *values.shape[1:]))
-        np.add.at(out, self.pairs, values)
-        return out
+        return np.asarray(self.members @ values)
 
     def residual(self, apart: Array, weight: Array) -> Array:
         """What is left of `apart` after each pair's own level."""
