@@ -219,7 +219,7 @@ def test_a_fit_of_another_schema_is_refused(planner, tmp_path):
     for extra in ((), ("--force",)):
         done = planner("predict", "old.json", "--params", "1B", "--tokens", "1T", *extra)
         assert done.code == 2
-        assert "a fit of schema 1, and this planner reads 4" in done.err
+        assert "a fit of schema 1, and this planner reads 5" in done.err
 
 
 @pytest.mark.parametrize(
