@@ -16,6 +16,9 @@ def test_every_worked_question_goes_from_file_to_report(planner, path):
     assert found["prediction"]["loss"] > 1
     runs, plan = pd.read_csv("out/runs.csv"), pd.read_csv("out/plan.csv")
     assert set(runs["run_id"]) == set(plan["run_id"])
+    done = runs[runs["status"] == "completed"]
+    trained = done["tokens"] - done["resumed_tokens"]
+    assert (done["flops"] / (6 * done["params_active"] * trained) - 1).abs().max() < 1e-9
     budget = float((plan["gpu_hours"] * plan["chance"]).sum())
     assert runs["gpu_hours"].sum() <= 1.15 * budget  # ideas may do better than expected; the study's budget still holds
 
