@@ -26,6 +26,17 @@ def deepseek(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def little(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """The same question with a thirtieth of the budget and four ideas: its sweep file and its results folder, in seconds."""
+    folder = tmp_path_factory.mktemp("little")
+    text = (REPOSITORY / "sweeps/deepseek_v3.toml").read_text().replace('"3x final"', '"0.1x final"')
+    (folder / "little.toml").write_text("[[idea]]".join(text.split("[[idea]]")[:5]))
+    done = run_planner("run", folder / "little.toml", "-o", folder / "results", cwd=folder)
+    assert done.code == 0, done.err
+    return folder / "little.toml", folder / "results"
+
+
+@pytest.fixture(scope="session")
 def nasty(tmp_path_factory) -> Path:
     """A sweep whose ideas have hostile names, small enough to be quick."""
     from nasty import NASTY

@@ -73,13 +73,14 @@ def test_the_forecast_is_registered_with_what_it_rests_on_and_scored_after(deeps
     assert score["relative_error"] == pytest.approx(forecast["prediction"]["loss"] / score["final_loss"] - 1)
 
 
-def test_the_same_seed_gives_the_same_bytes(deepseek, tmp_path):
+def test_the_same_seed_gives_the_same_bytes(little, tmp_path):
+    sweep, results = little
     again = tmp_path / "again"
-    assert run_planner("run", SWEEP, "-o", again, cwd=tmp_path).code == 0
+    assert run_planner("run", sweep, "-o", again, cwd=tmp_path).code == 0
     for name in FILES:
-        assert (again / name).read_bytes() == (deepseek / name).read_bytes(), name
+        assert (again / name).read_bytes() == (results / name).read_bytes(), name
     assert sorted(p.relative_to(again) for p in again.rglob("*") if p.is_file()) == sorted(
-        p.relative_to(deepseek) for p in deepseek.rglob("*") if p.is_file()
+        p.relative_to(results) for p in results.rglob("*") if p.is_file()
     )
 
 
@@ -123,10 +124,11 @@ def test_ideas_behind_a_closed_gate_are_cancelled_cost_nothing_and_say_why(deeps
     assert (ran["stage"] <= ran["variant"].map(ends).fillna(9)).all()
 
 
-def test_another_seed_gives_another_world(deepseek, tmp_path):
-    assert run_planner("run", SWEEP, "-o", tmp_path / "other", "--seed", "1", cwd=tmp_path).code == 0
-    assert (tmp_path / "other" / store.PLAN).read_bytes() == (deepseek / store.PLAN).read_bytes()
-    assert read(tmp_path / "other", store.SCORE)["final_loss"] != read(deepseek, store.SCORE)["final_loss"]
+def test_another_seed_gives_another_world(little, tmp_path):
+    sweep, results = little
+    assert run_planner("run", sweep, "-o", tmp_path / "other", "--seed", "1", cwd=tmp_path).code == 0
+    assert (tmp_path / "other" / store.PLAN).read_bytes() == (results / store.PLAN).read_bytes()
+    assert read(tmp_path / "other", store.SCORE)["final_loss"] != read(results, store.SCORE)["final_loss"]
 
 
 def test_writing_the_report_again_does_not_change_who_made_the_rest(deepseek, tmp_path):
@@ -141,9 +143,10 @@ def test_writing_the_report_again_does_not_change_who_made_the_rest(deepseek, tm
     assert after == before
 
 
-def test_an_interrupted_run_is_noticed_and_done_again(deepseek, tmp_path):
+def test_an_interrupted_run_is_noticed_and_done_again(little, tmp_path):
+    sweep, results = little
     half = tmp_path / "half"
-    shutil.copytree(deepseek, half)
+    shutil.copytree(results, half)
     record = read(half, store.PROVENANCE)
     (half / store.PROVENANCE).write_text(json.dumps({**record, "state": "started", "files": {}}))
     (half / store.RUNS).write_text("half a fi")
@@ -151,19 +154,20 @@ def test_an_interrupted_run_is_noticed_and_done_again(deepseek, tmp_path):
     refused = run_planner("report", half, cwd=tmp_path)
     assert refused.code == 2
     assert "half written" in refused.err
-    assert run_planner("run", SWEEP, "-o", half, cwd=tmp_path).code == 0
+    assert run_planner("run", sweep, "-o", half, cwd=tmp_path).code == 0
     for name in FILES:
-        assert (half / name).read_bytes() == (deepseek / name).read_bytes(), name
+        assert (half / name).read_bytes() == (results / name).read_bytes(), name
 
 
-def test_a_forecast_already_there_is_never_overwritten(deepseek, tmp_path):
+def test_a_forecast_already_there_is_never_overwritten(little, tmp_path):
     # A crash left another forecast behind, of which the record knows nothing yet.
+    sweep, results = little
     folder = tmp_path / "crashed"
     folder.mkdir()
-    record = read(deepseek, store.PROVENANCE)
+    record = read(results, store.PROVENANCE)
     (folder / store.PROVENANCE).write_text(json.dumps({**record, "state": "started", "files": {}}))
     (folder / store.FORECAST).write_text('{"an": "earlier forecast"}')
-    done = run_planner("run", SWEEP, "-o", folder, cwd=tmp_path)
+    done = run_planner("run", sweep, "-o", folder, cwd=tmp_path)
     assert done.code == 2
     assert "another forecast is registered here" in done.err
     assert read(folder, store.FORECAST) == {"an": "earlier forecast"}
