@@ -147,7 +147,7 @@ IDEAS = '[[study]]\nkind = "ideas"\nshare = 0.6\n' + "".join(f'[[idea]]\nname = 
 
 
 def test_ideas_meet_gates_and_the_expected_cost_is_the_budget(planned):
-    plan = planned(IDEAS, HEAD.replace("0.5x final", "2x final"))
+    plan = planned(IDEAS, HEAD.replace("0.5x final", "5x final"))
     runs = study(plan, "ideas")
     assert runs["stage"].max() >= 3
     variants = runs[runs["variant"] != "baseline"]
