@@ -43,7 +43,7 @@ share = 0.2
 """
 IDEAS = "".join(f'[[idea]]\nname = "idea {number}"\n' for number in range(40))
 CASES = (("10,000 runs, optimal design", "optimal", 2.9e6, 3.0, 600), ("10,000 runs, ladder", "ladder", 3.6e6, 3.0, 600),
-         ("100,000 runs, ladder", "ladder", 3.6e7, 30.0, None))  # fmt: skip
+         ("100,000 runs, ladder", "ladder", 4.0e7, 30.0, None))  # fmt: skip
 
 
 def measured(folder: Path, design: str, budget: float) -> tuple[float, float, float, int]:

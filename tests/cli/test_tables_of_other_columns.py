@@ -75,3 +75,14 @@ def test_text_or_zero_in_the_laws_column_is_named_with_its_line(planner, table, 
         frame.loc[2, "C"] = value
         frame.to_csv(tmp_path / "bad.csv", index=False)
         refused(planner("fit", "bad.csv", "--law", "compute-power-floor"), says)
+
+
+def test_a_formula_that_speaks_of_a_column_that_is_not_there_is_refused_and_no_letter_is_made_of_it(planner, tmp_path):
+    (tmp_path / "c.csv").write_text(
+        "flops,loss\n" + "".join(f"{10.0 ** (18 + i / 4):.6g},{3.5 - i / 20}\n" for i in range(12))
+    )
+    done = planner("fit", "c.csv", "--law", "E + A/flops^a + G*log(lr_peak)^2")
+    assert done.code == 2
+    assert "the table has no column of numbers 'lr_peak'" in done.err
+    assert "--column theirs=lr_peak" in done.err
+    assert not (tmp_path / "results").exists()

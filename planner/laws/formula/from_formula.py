@@ -21,6 +21,7 @@ from planner.laws.formula.starts import search, sure_signs
 from planner.laws.formula.syntax import evaluate, names
 from planner.laws.law import Optimum, Prior, Published, rows
 from planner.laws.split import best_split
+from planner.runs.columns import MEASURED, NUMBERS
 
 ANY = (-np.inf, np.inf)
 ORDER = ("params", "tokens")  # of a user's variables: these come first
@@ -234,6 +235,11 @@ def _check_names(
     *, root_names: tuple[str, ...], variables: tuple[str, ...], letters: tuple[str, ...], columns: Collection[str]
 ) -> None:
     for letter in letters:
+        if letter in (*MEASURED, *NUMBERS):  # what every table of runs calls a column is no letter
+            raise InputError(
+                f"the table has no column of numbers {letter!r}",
+                f"name it with --column theirs={letter}, or call the letter otherwise; columns: {', '.join(sorted(columns))}",
+            )
         near = difflib.get_close_matches(letter, columns, n=1, cutoff=ALIKE) if len(letter) > 3 else []
         if near and not letter.startswith(near[0]):
             raise InputError(f"{letter!r} is not a column", f"did you mean {near[0]!r}? else call the letter otherwise")
