@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from planner import store
+from planner.cli.holdouts import forecast_holdouts, score_holdouts
+from planner.cli.labs import Lab
 from planner.decisions.allocation import allocate
 from planner.decisions.equivalence import EQUIVALENT_SD, widened_for_equivalence
 from planner.decisions.gains import IdeaGain, Verdict
@@ -20,10 +20,7 @@ from planner.fitting.fit import Fit, fit
 from planner.fitting.predict import Prediction, predict
 from planner.fitting.saved import fit_to_record
 from planner.fitting.tuning import TunedSetting, TuningRuns, tune
-from planner.lab.simulated import final_loss, run_plan
-from planner.lab.world import draw_world
 from planner.laws import find_law
-from planner.logs.reconcile import import_logs, read_plan
 from planner.report.costs import costs_of
 from planner.report.ledger import question_of
 from planner.report.page import write_report
@@ -41,7 +38,7 @@ ASSUMPTIONS = (
     "a mixture of experts follows one law in active parameters at matched sparsity (experts in all and per token)",
     "compute is 6 x active parameters x tokens: attention scores and routing are left out",
 )
-STEPS = ("train (simulated)", "import logs", "fit", "forecast", "decide", "report")
+STEPS = ("train and import logs", "fit", "forecast", "decide", "report")
 
 
 @dataclass(frozen=True)
@@ -53,77 +50,51 @@ class Finished:
     report: dict[str, Any]
 
 
-def run_chain(plan: Plan, folder: store.Folder, progress: Callable[[str], None]) -> Finished:
-    """Write the plan, train in the sweep's lab, import, fit, register a forecast, decide, score, report."""
+def run_chain(plan: Plan, folder: store.Folder, lab: Callable[[], Lab], progress: Callable[[str], None]) -> Finished:
+    """Write the plan, train in the sweep's lab, import, fit, register forecasts, train what was held out, decide, score,
+    report.
+    """
     sweep, costs = plan.setting.sweep, costs_of(plan)
     folder.start()
     progress(STEPS[0])
     folder.write_json(store.QUESTION, question_of(plan))
     folder.write_table(store.COSTS, costs)
     folder.write_table(store.PLAN, plan.runs)
-    logged = _train(sweep, plan, folder)
+    trainer = lab()
+    first = (plan.runs["stage"] == 1) & (plan.runs["kind"] != "holdout")
+    trainer.train(first, [])
     progress(STEPS[1])
-    first = plan.runs["stage"] == 1
-    _import(plan, logged[first.to_numpy()], folder)
-    progress(STEPS[2])
     law_fit = _fit(sweep, folder)
-    closed = _through_gates(plan, logged, law_fit, folder)
-    progress(STEPS[3])
+    closed = _through_gates(plan, trainer, law_fit, folder)
+    progress(STEPS[2])
     forecast = _forecast(plan, law_fit, folder)
-    progress(STEPS[4])
+    if not first.all() and (held := forecast_holdouts(plan, law_fit, folder)):
+        trainer.train(plan.runs["stage"] <= plan.runs["stage"].max(), closed)
+        score_holdouts(held, folder)
+    progress(STEPS[3])
     ideas = _decide(plan, law_fit, closed, folder)
-    _score(plan, law_fit, forecast, ideas, folder)
-    progress(STEPS[5])
+    if sweep.file.lab.kind == "simulated":
+        _score(plan, law_fit, forecast, ideas, folder)
+    progress(STEPS[4])
     report = write_report(folder)
     folder.finish()
     return Finished(folder.path, forecast, report)
 
 
-def _train(sweep: Sweep, plan: Plan, folder: store.Folder) -> pd.DataFrame:
-    """What every planned run would log; what is behind a gate is shown only once the gate lets it on."""
-    lab = sweep.file.lab
-    ideas = [(idea.name, idea.expected_gain) for idea in sweep.file.idea]
-    smallest = float(plan.runs["flops"].min())
-    world = draw_world(sweep.file.seed, ideas, noise=lab.noise, smallest_flops=smallest)
-    final = plan.setting
-    loss = final_loss(world, *final.target)
-    gains = {name: world.log_gain(name, final.final.flops) for name in world.gains}
-    folder.write_json(
-        store.TRUTH, {"world": world, "law": world.law.name, "final_loss": loss, "final_log_gains": gains}
-    )
-    return pd.DataFrame(run_plan(plan.runs, world, lab))
-
-
-def _import(plan: Plan, logged: pd.DataFrame, folder: store.Folder) -> None:
-    folder.write_table(store.LOGS, logged)
-    written = read_plan(folder.path / store.PLAN)
-    imported = import_logs(folder.path / store.LOGS, written, usd_per_gpu_hour=plan.setting.usd_per_gpu_hour)
-    folder.write_table(store.RUNS, imported.frame)
-
-
-def _through_gates(plan: Plan, logged: pd.DataFrame, law_fit: Fit, folder: store.Folder) -> list[Closed]:
-    """Stage by stage: import what ran, close the gates on ideas that will not help, cancel what these had still to run."""
+def _through_gates(plan: Plan, lab: Lab, law_fit: Fit, folder: store.Folder) -> list[Closed]:
+    """Stage by stage: train, close the gates on ideas that will not help, cancel what these had still to run."""
     study = next((study for study in plan.setting.sweep.file.study if isinstance(study, IdeasStudy)), None)
     if study is None:
         return []
     closed: list[Closed] = []
     for stage in range(1, int(plan.runs["stage"].max())):
         closed += close_stage(plan.setting, study, plan.runs, _ideas(folder), law_fit.law, closed, stage)
-        _import(plan, _released(plan.runs, logged, stage + 1, closed), folder)
+        lab.train((plan.runs["stage"] <= stage + 1) & (plan.runs["kind"] != "holdout"), closed)
     return closed
 
 
 def _ideas(folder: store.Folder) -> RunTable:
     return read_runs(folder.path / store.RUNS, where=Where.parse("kind=ideas"))
-
-
-def _released(runs: pd.DataFrame, logged: pd.DataFrame, stage: int, closed: list[Closed]) -> pd.DataFrame:
-    """What is logged of the stages up to `stage`; runs behind a closed gate are cancelled and cost nothing."""
-    ends = runs["variant"].map({one.variant: one.stage for one in closed})
-    cancelled = (runs["stage"] > ends.fillna(runs["stage"].max())).to_numpy()
-    shown = logged.copy()
-    shown.loc[cancelled, ["state", "eval/loss", "n_tokens_seen", "gpu_hours"]] = ["cancelled", None, 0, 0.0]
-    return shown[(runs["stage"] <= stage).to_numpy()]
 
 
 def _fit(sweep: Sweep, folder: store.Folder) -> Fit:

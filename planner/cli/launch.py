@@ -63,6 +63,7 @@ def launch(
     from planner.lab.launch import Settings, cores, devices, ordered
     from planner.lab.launch import launch as start
     from planner.lab.local.corpus import read_corpus
+    from planner.lab.local.launching import require_enough, require_torch
     from planner.lab.local.places import Places
     from planner.lab.local.task import task_of
 
@@ -73,13 +74,13 @@ def launch(
     rows = [{str(name): cell for name, cell in record.items()} for record in records]
     tasks = [task_of(row) for row in rows]
     text = read_corpus(corpus)
-    _require_enough(tasks, text, epochs)
+    require_enough(tasks, text, epochs)
     places = Places(Path(output or default_folder(plan, on)))
     folder = _folder(places, text, on)
     folder.check()
     order = ordered(rows, places, limit_runs)
     if not dry_run:
-        _require_torch()
+        require_torch()
     number = jobs or len(devices()) or cores()
     _tell_cost(order, tasks, number)
     launched = None
@@ -94,30 +95,6 @@ def launch(
         show(launched, places, plan)
 
 
-def _require_enough(tasks: list[Task], text: Corpus, epochs: float) -> None:
-    """Refuse runs that would see the text more often than asked for: repeats change the law (arXiv 2305.16264)."""
-    from planner.errors import InputError
-
-    most = epochs * text.train.size
-    long = [task for task in tasks if task.tokens > most]
-    if long:
-        longest = max(long, key=lambda task: task.tokens)
-        raise InputError(
-            f"{longest.run_id}: {longest.tokens:,} tokens are more than {epochs:g} epochs of the {text.train.size:,} bytes of "
-            f"{text.name}" + (f", and so are those of {len(long) - 1:,} other runs" if len(long) > 1 else ""),
-            f"give more text with --corpus, or allow --epochs {-(-longest.tokens // text.train.size)}",
-        )
-
-
-def _require_torch() -> None:
-    from importlib.util import find_spec
-
-    from planner.errors import InputError
-
-    if find_spec("torch") is None:
-        raise InputError("training needs PyTorch, which is not installed", "pip install 'scaling-planner[train]'")
-
-
 def _folder(places: Places, text: Corpus, on: str) -> store.Folder:
     """The folder, which belongs to one corpus: plans may grow, losses on different texts do not mix."""
     from planner import store
@@ -126,17 +103,11 @@ def _folder(places: Places, text: Corpus, on: str) -> store.Folder:
 
 
 def _lay_down(text: Corpus, places: Places, folder: store.Folder) -> None:
-    """Write the corpus for the workers, unless it lies there."""
-    from planner import store
+    """Write the corpus for the workers; what it is counts as the folder's."""
+    from planner.lab.local.launching import lay_down
 
-    for part, content in (("train", text.train), ("validation", text.validation)):
-        path = places.corpus(part)
-        if not path.is_file() or path.stat().st_size != content.size:
-            store.write_bytes(path, content.tobytes())
-    folder.write_json("corpus.json", {
-        "name": text.name, "sha256": text.sha256, "n_files": text.n_files, "train_bytes": text.train.size,
-        "validation_bytes": text.validation.size,
-    })  # fmt: skip
+    lay_down(text, places)
+    folder.note("corpus.json")
 
 
 def _finish(folder: store.Folder, places: Places, launched: Launched) -> None:

@@ -16,6 +16,7 @@ NARROW_STEP = 64  # the same for models too small to be split
 NARROW = 200e6  # parameters
 HEAD_STEP = 8  # heads divide over a tensor-parallel degree of 8
 MLP_STEP = 16
+SMALL_MLP_STEP = 8  # the same for models that are trained on one device
 TOLERANCE = 0.01  # of the target count: any shape this close will do, the best-proportioned one is taken
 LIMIT = 0.02  # of the target count: beyond it the family has no such size
 WIDEST = 32_768
@@ -63,6 +64,34 @@ def shape_for(
         if small
         else f"ask for a size nearer the {count.of(target):.4g} of {reference.name}",
     )
+
+
+def shape_of(reference: Architecture, n_layers: int, d_model: int, n_heads: int | None = None) -> Architecture:
+    """The reference family's shape with so many layers and channels; all else keeps its ratio to the width.
+
+    Without `n_heads` the heads keep their width and their number follows; with it they share the width among them. Raises
+    InputError where that leaves no whole number of heads, or of channels in one (two at least, an even number).
+    """
+    ratio = d_model / reference.d_model
+    heads = n_heads or reference.n_heads * ratio
+    head_dim = reference.n_heads * reference.head_dim * ratio / heads
+    if heads != int(heads) or head_dim != int(head_dim) or head_dim % 2:
+        raise InputError(
+            f"layers, width = {n_layers}, {d_model}: {heads:.4g} heads of {head_dim:.4g} channels in the family of "
+            f"{reference.name}",
+            "give a width that its heads divide, or the number of heads as a third value",
+        )
+    n_heads = int(heads)
+    shape = replace(
+        _scaled(reference, d_model, n_layers),
+        name=f"{reference.name}-{n_layers}x{d_model}",
+        n_heads=n_heads,
+        n_kv_heads=_divisor(n_heads, max(1, n_heads * reference.n_kv_heads // reference.n_heads)),
+        head_dim=int(head_dim),
+    )
+    if shape.experts:
+        return shape
+    return replace(shape, d_ff=_multiple(reference.d_ff * ratio, SMALL_MLP_STEP))
 
 
 def _sparser(reference: Architecture, sparsity: float | None) -> Architecture:

@@ -11,6 +11,7 @@ from planner.errors import InputError
 from planner.sweep.design import Design
 from planner.sweep.file.studies import (
     ContextStudy,
+    HoldoutStudy,
     HyperparameterStudy,
     IdeasStudy,
     MixtureStudy,
@@ -26,6 +27,7 @@ from planner.sweep.setting import Setting, setting_of
 from planner.sweep.spec import Sweep
 from planner.sweep.studies.hyperparameters import hyperparameter_requests
 from planner.sweep.studies.ideas import idea_requests
+from planner.sweep.studies.listed import listed
 from planner.sweep.studies.mixture import mixture_requests
 from planner.sweep.studies.replicates import replicate_requests
 from planner.sweep.studies.scaling import scaling_requests
@@ -107,6 +109,7 @@ def propose(sweep: Sweep, *, max_flops: float | None = None) -> Plan:
     runs = _ordered(pd.concat(parts, ignore_index=True))
     _require_possible(runs, sweep)
     plan = Plan(setting, runs, design)
+    _require_affordable(plan)
     if max_flops is not None and plan.flops > max_flops:
         raise InputError(
             f"{sweep.file.name} needs {plan.flops:.2e} FLOPs, over the limit of {max_flops:.2e}",
@@ -134,6 +137,9 @@ def _requests(setting: Setting, study: Study) -> tuple[list[Request], Design | N
             return sparsity_requests(setting, study, budget), None
         case ReplicateStudy():
             return replicate_requests(setting, study, budget), None
+        case HoldoutStudy():
+            purpose = "held out: forecast first, then trained"
+            return listed(setting, study.name or study.kind, study.runs, budget, purpose=purpose), None
 
 
 def _ordered(runs: pd.DataFrame) -> pd.DataFrame:
@@ -163,6 +169,23 @@ def _require_possible(runs: pd.DataFrame, sweep: Sweep) -> None:
         raise InputError(
             f"{sweep.source}: the plan has {len(runs):,} runs, over exploration.max_runs = {exploration.max_runs:,}",
             "lower exploration.budget, or raise exploration.max_runs",
+        )
+
+
+def _require_affordable(plan: Plan) -> None:
+    """Refuse studies whose listed runs, with what the other studies may spend, cost more than the whole budget."""
+    setting, costs = plan.setting, plan.by_study
+    studies = setting.sweep.file.study
+    listed = [study for study in studies if study.share is None and study.budget is None]
+    if not listed:
+        return
+    cost = math.fsum(costs[study.name or study.kind]["gpu_hours"] for study in listed)
+    others = math.fsum(setting.budget_of(study) for study in studies if study.share is not None)
+    if cost + others > setting.budget_gpu_hours * 1.005:
+        raise InputError(
+            f"{setting.sweep.source}: the listed runs cost {cost:.4g} GPU-hours; with {others:.4g} of the other studies' shares "
+            f"that is over exploration.budget = {setting.budget_gpu_hours:.4g}",
+            "raise exploration.budget, lower the shares, or shorten the lists",
         )
 
 

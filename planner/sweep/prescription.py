@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from planner.fitting.tuning import TuningRuns, tune
-from planner.sweep.file.tables import Hyperparameters
+from planner.sweep.file.tables import Hyperparameters, OwnRule
 from planner.sweep.size import Size
 
 WEIGHT_DECAY = 0.1
@@ -49,6 +49,10 @@ def rule_of(settings: Hyperparameters, tuning: pd.DataFrame | None) -> Rule:
                 raise AssertionError("the sweep file asks for both")
             transfer = _mup if settings.rule == "mup" else _power_lines
             return partial(transfer, settings.base_lr, settings.base_width)
+        case "own":
+            if settings.own is None:
+                raise AssertionError("the sweep file asks for it")
+            return partial(_own, settings.own)
     return {"step-law": _step_law, "deepseek": _deepseek, "porian": _porian, "three-term": _three_term}[settings.rule]
 
 
@@ -146,6 +150,14 @@ def _power_lines(base_lr: float, base_width: int, size: Size, tokens: float, con
         extrapolated=not 111e6 <= size.active <= 3.3e9,
         weight_decay=batch / (lr_peak * tokens * timescale),
     )
+
+
+def _own(rule: OwnRule, size: Size, tokens: float, context_length: int) -> Prescription:
+    """lr = c N^a D^b, batch = c N^a D^b tokens, as the sweep has them; extrapolated beyond the ranges that it names."""
+    params = size.active_non_embedding
+    lr_peak, batch = (c * params**a * tokens**b for c, a, b in (rule.lr_peak, rule.batch_tokens))
+    inside = all(low <= at <= high for at, (low, high) in ((params, rule.params), (tokens, rule.tokens)))
+    return Prescription(lr_peak, batch, rule.source, not inside, rule.weight_decay, rule.warmup_steps)
 
 
 def _fitted(runs: TuningRuns, size: Size, tokens: float, context_length: int) -> Prescription:

@@ -16,7 +16,7 @@ from planner.costs.planned import PlannedRun
 from planner.models.architecture import Architecture
 from planner.models.flops import RULE_6ND_ACTIVE, training_flops
 from planner.quantities import human
-from planner.sweep.file.studies import STUDIES, Study
+from planner.sweep.file.studies import Study
 from planner.sweep.request import Cell, Request
 from planner.sweep.setting import Setting
 from planner.sweep.size import Size
@@ -30,9 +30,12 @@ IDENTITY = (
 )  # fmt: skip
 # The order in which answers are needed: noise and settings before the law, the law before ideas are judged at the target.
 PRIORITY = {
-    "replicates": 1, "hyperparameters": 1, "mixture": 2, "vocabulary": 2, "context": 2, "sparsity": 2, "scaling": 2, "ideas": 3
+    "replicates": 1, "hyperparameters": 1, "mixture": 2, "vocabulary": 2, "context": 2, "sparsity": 2, "scaling": 2, "ideas": 3,
+    "holdout": 9,
 }  # fmt: skip
 SEEDS = 1_000_000  # of each study: no two pay for the same training
+KINDS = ("scaling", "hyperparameters", "mixture", "vocabulary", "context", "sparsity", "ideas", "replicates")
+NAMES = 1000  # places for studies with a name of their own, after those of the kinds; then come the held-out runs
 
 
 def rows(setting: Setting, study: Study, requests: Sequence[Request]) -> pd.DataFrame:
@@ -63,8 +66,8 @@ def rows(setting: Setting, study: Study, requests: Sequence[Request]) -> pd.Data
 def first_seed(study: Study) -> int:
     """Where a study's seeds start: by its kind, or by its name where it has one, whatever other studies there are."""
     if study.name is None or study.name == study.kind:
-        return list(STUDIES).index(study.kind) * SEEDS
-    return (len(STUDIES) + zlib.crc32(study.name.encode("utf-8")) % 1000) * SEEDS
+        return (KINDS.index(study.kind) if study.kind in KINDS else len(KINDS) + NAMES) * SEEDS
+    return (len(KINDS) + zlib.crc32(study.name.encode("utf-8")) % NAMES) * SEEDS
 
 
 def run_id(study: str, row: dict[str, object], variant: str, seed: int) -> str:
@@ -109,7 +112,7 @@ def completed(cell: Cell, setting: Setting) -> dict[str, object]:
         "schedule": schedule,
         "cooldown_fraction": (tokens - resumed) / tokens if branch else cooldown if schedule == "wsd" else 0.0,
         "optimizer": "adamw",
-        "precision": "bf16",
+        "precision": setting.sweep.file.hyperparameters.precision,
         "context_length": cell.context_length,
         "hyperparameter_source": prescribed.source,
         "hyperparameters_extrapolated": prescribed.extrapolated,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -25,7 +26,7 @@ from planner.costs.throughput import Utilisation
 from planner.errors import InputError
 from planner.models.architecture import Architecture
 from planner.models.parameters import ParameterCount, count_parameters
-from planner.models.shape import shape_for
+from planner.models.shape import shape_for, shape_of
 from planner.quantities import Budget, Unit
 from planner.runs.where import Where
 from planner.sweep.file.studies import Study
@@ -36,6 +37,7 @@ from planner.sweep.spec import Sweep
 
 HIGHEST_UTILISATION = 2.0  # of the BF16 peak: dense FP8 has twice the peak, nothing has more
 TOKEN_RATIO = 2**0.5  # between neighbouring amounts of data
+SAME_SIZE = 0.02  # of a listed size: what a shape may be off and still be meant
 MOST_EPOCHS = 4.0  # repeats up to here are nearly as good as new data (Muennighoff et al., arXiv 2305.16264)
 
 
@@ -59,9 +61,22 @@ class Setting:
     @cached_property
     def sizes(self) -> tuple[Size, ...]:
         """The family from the smallest to the largest size of the exploration, equally spaced in logs."""
-        low, high = self.sweep.file.exploration.params_active
-        targets = np.geomspace(low, high, self.sweep.file.exploration.sizes)
+        exploration = self.sweep.file.exploration
+        if exploration.params_active is None:
+            shapes = [Size(shape_of(self.family, *shape)) for shape in exploration.shapes]
+            return tuple(sorted(shapes, key=lambda size: size.active))
+        targets = np.geomspace(*exploration.params_active, exploration.sizes)
         return tuple(Size(shape_for(self.family, float(target))) for target in targets)
+
+    def size_of(self, params: float) -> Size:
+        """The family's model of so many active parameters; of a sweep with shapes, one of these, or InputError."""
+        if self.sweep.file.exploration.params_active is not None:
+            return Size(shape_for(self.family, params))
+        nearest = min(self.sizes, key=lambda size: abs(math.log(size.active / params)))
+        if abs(nearest.active / params - 1) > SAME_SIZE:
+            sizes = ", ".join(f"{size.active:,.0f}" for size in self.sizes)
+            raise InputError(f"{params:,.0f} active parameters are none of the sweep's shapes", f"they have {sizes}")
+        return nearest
 
     @property
     def target(self) -> tuple[float, float]:
@@ -99,10 +114,10 @@ class Setting:
         return to_gpu_hours(self.sweep.file.exploration.budget, self)
 
     def budget_of(self, study: Study) -> float:
-        """A study's own budget, or its share of the whole, in accelerator-hours."""
+        """A study's own budget, its share of the whole, or all of it for one whose runs are listed; in accelerator-hours."""
         if study.budget is not None:
             return to_gpu_hours(study.budget, self)
-        return (study.share or 0.0) * self.budget_gpu_hours
+        return (1.0 if study.share is None else study.share) * self.budget_gpu_hours
 
     def cell(self, size: Size, tokens: float) -> Cell:
         """A run of the sweep's main line."""
@@ -128,6 +143,10 @@ class Setting:
         batch = self.prescribed(cell).batch_tokens
         return planned_run(cell.size.model, tokens, offer, batch, cell.context_length, self.yardstick)
 
+    def steps(self, cell: Cell) -> int:
+        """Steps from the first token to the last, those of a trunk included."""
+        return max(1, round(cell.tokens / self.planned(cell).batch_tokens))
+
     def gpu_hours(self, cell: Cell) -> float:
         """Modelled hours of the tokens that a run trains itself."""
         return self.planned(cell).gpu_hours_per_token * trained_tokens(cell)
@@ -140,7 +159,7 @@ class Setting:
         return amounts if high / amounts[-1] < ratio**0.5 else [*amounts, high]
 
     def allowed(self, cells: list[Cell]) -> list[Cell]:
-        """The cells that neither `exclude` nor the length of a run nor four epochs of the unique tokens rule out."""
+        """The cells that neither `exclude`, `min_steps`, the length of a run nor four epochs of the unique tokens rule out."""
         exploration = self.sweep.file.exploration
         if not cells:
             return cells
@@ -154,6 +173,8 @@ class Setting:
             keep &= ~Where.parse(text).keep(table).to_numpy(bool)
         if exploration.unique_tokens:
             keep &= (table["tokens"] <= MOST_EPOCHS * exploration.unique_tokens).to_numpy(bool)
+        if exploration.min_steps:
+            keep &= np.array([self.steps(cell) >= exploration.min_steps for cell in cells])
         longest = exploration.max_days_per_run * 24 * 1.005  # whole steps round tokens up
         return [
             cell
@@ -201,10 +222,14 @@ def setting_of(sweep: Sweep) -> Setting:
             "give accelerator-hours for 1e12 tokens: 180K for DeepSeek-V3",
         )
     _require_family(sweep)
-    _require_larger_targets(sweep, params)
     measured = final.gpu_hours_per_trillion_tokens is not None
     yardstick = measured_yardstick(cost.pretraining_gpu_hours, kept) if measured else TYPICAL
-    return Setting(sweep, accelerator, rent, params, cost, yardstick)
+    setting = Setting(sweep, accelerator, rent, params, cost, yardstick)
+    asked = sweep.file.exploration.params_active
+    _require_larger_targets(sweep, params, asked[1] if asked else setting.sizes[-1].active)
+    if asked is None:
+        _require_data(setting)
+    return setting
 
 
 def _require_family(sweep: Sweep) -> None:
@@ -230,11 +255,23 @@ def _require_family(sweep: Sweep) -> None:
         )
 
 
-def _require_larger_targets(sweep: Sweep, params: ParameterCount) -> None:
-    largest = sweep.file.exploration.params_active[1]
+def _require_data(setting: Setting) -> None:
+    """Refuse a range of data that is empty at some shape (`Exploration` itself sees to sizes that are counts)."""
+    for size in setting.sizes:
+        least, most = (bound.tokens(size.active) for bound in setting.sweep.file.exploration.tokens)
+        if least >= most:
+            raise InputError(
+                f"{setting.sweep.source}: exploration.tokens: the range {least:.4g} to {most:.4g} is empty at "
+                f"{size.active:,.0f} active parameters",
+                "give the smaller amount first, or leave out the shape",
+            )
+
+
+def _require_larger_targets(sweep: Sweep, params: ParameterCount, largest: float) -> None:
     if largest > params.active:
+        sizes = "params_active" if sweep.file.exploration.params_active else "shapes"
         raise InputError(
-            f"{sweep.source}: exploration.params_active reaches {largest:.4g}, beyond the final run's {params.active:.4g}",
+            f"{sweep.source}: exploration.{sizes} reaches {largest:.4g}, beyond the final run's {params.active:.4g}",
             "small runs are for less than the final run: lower it",
         )
     for number, target in enumerate(sweep.file.target, 1):
@@ -242,7 +279,7 @@ def _require_larger_targets(sweep: Sweep, params: ParameterCount) -> None:
             raise InputError(
                 f"{sweep.source}: target.{number}.params_active = {target.params_active:.4g} is smaller than the sweep's "
                 f"{largest:.4g}",
-                "a target is a run beyond the sweep: raise it, or lower exploration.params_active",
+                "a target is a run beyond the sweep: raise it, or lower the sizes",
             )
 
 

@@ -86,23 +86,22 @@ def test_the_same_seed_gives_the_same_bytes(little, tmp_path):
 
 def test_the_truth_does_not_leak_into_fit_forecast_or_choices(deepseek, tmp_path):
     # The chain from logs onwards, with another truth on the disk, gives the same answers.
-    from planner.cli.chain import _decide, _fit, _forecast, _import, _score, _through_gates
+    from planner.cli.chain import _decide, _fit, _forecast, _score, _through_gates
+    from planner.cli.labs import SimulatedLab
     from planner.sweep.plan import propose
 
     sweep = read_sweep(SWEEP)
     plan = propose(sweep)
     folder = store.Folder(tmp_path / "copy", "run", {}, seed=0)
     folder.start()
-    for name in (store.PLAN, store.LOGS, store.TRUTH):
-        (folder.path / name).parent.mkdir(exist_ok=True)
-        shutil.copy(deepseek / name, folder.path / name)
-    truth = read(deepseek, store.TRUTH)
+    shutil.copy(deepseek / store.PLAN, folder.path / store.PLAN)
+    lab = SimulatedLab(plan, folder)
+    truth = read(folder.path, store.TRUTH)
     truth["final_loss"] = 9.9
     (folder.path / store.TRUTH).write_text(json.dumps(truth))
-    logged = pd.DataFrame([json.loads(line) for line in (folder.path / store.LOGS).read_text().splitlines()])
-    _import(plan, logged[(plan.runs["stage"] == 1).to_numpy()], folder)
+    lab.train(plan.runs["stage"] == 1, [])
     law_fit = _fit(sweep, folder)
-    closed = _through_gates(plan, logged, law_fit, folder)
+    closed = _through_gates(plan, lab, law_fit, folder)
     forecast = _forecast(plan, law_fit, folder)
     ideas = _decide(plan, law_fit, closed, folder)
     for name in (store.RUNS, store.FIT, store.FORECAST, store.CHOICES):

@@ -10,12 +10,15 @@ from planner.sweep.file.types import Amount, Factor, PlainName, Share, Spend, Ta
 
 Design = Literal["optimal", "isoflop", "ladder", "overtrain", "ray", "random", "list"]
 Goal = Literal["loss", "size"]
+Place = tuple[Amount, Tokens]  # active parameters, training tokens
+Run = Place | tuple[Amount, Tokens, Whole]  # and seeds
 
 
 class _Study(Table):
     """What every study has: a part of the budget (or a budget of its own), a name, and its place in the queue.
 
-    `priority` counts from 1, first; left out, it follows from the kind.
+    A study whose runs are listed may have neither: it costs what they cost. `priority` counts from 1, first; left out, it
+    follows from the kind.
     """
 
     share: Share | None = None
@@ -25,7 +28,8 @@ class _Study(Table):
 
     @model_validator(mode="after")
     def _paid(self) -> Self:
-        if (self.share is None) == (self.budget is None):
+        listed = bool(getattr(self, "runs", ()))
+        if (self.share is None) == (self.budget is None) and not (listed and self.share is None):
             complain("share: give a share of the budget or a budget, one of them", 'share = 0.3, or budget = "$2M"')
         return self
 
@@ -45,7 +49,7 @@ class ScalingStudy(_Study):
     band: float = Field(default=1.0, ge=1, le=1000)
     trunks: Literal["auto", "always", "never"] = "auto"
     tokens_per_param: float | None = Field(default=None, gt=0)
-    runs: tuple[tuple[Amount, Tokens] | tuple[Amount, Tokens, Whole], ...] = ()
+    runs: tuple[Run, ...] = ()
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
@@ -57,7 +61,7 @@ class ScalingStudy(_Study):
 
 
 class HyperparameterStudy(_Study):
-    """A grid of factors around the prescription in up to `cells` cells of size and data.
+    """A grid of factors around the prescription in up to `cells` cells of size and data, or in those named by `at`.
 
     `learning_rate`, `batch`, `weight_decay` and `warmup` are factors of the prescription; one factor leaves it fixed.
     """
@@ -68,6 +72,7 @@ class HyperparameterStudy(_Study):
     weight_decay: tuple[Factor, ...] = Field(default=(1.0,), min_length=1)
     warmup: tuple[Factor, ...] = Field(default=(1.0,), min_length=1)
     cells: int = Field(default=9, ge=1, le=100)
+    at: tuple[Place, ...] = ()
 
     @model_validator(mode="after")
     def _varied(self) -> Self:
@@ -135,29 +140,42 @@ class IdeasStudy(_Study):
 
     With `gates` the budget is what the study is expected to cost; without, every idea runs on every rung. `wanted_gain` is
     a compute-equivalent gain that an idea which passes every gate must show with probability `power` (one-sided 5 % test,
-    drift with scale apart).
+    drift with scale apart). `at` names the rungs, smallest first.
     """
 
     kind: Literal["ideas"]
     gates: bool = True
+    at: tuple[Place, ...] = Field(default=(), max_length=5)
     wanted_gain: float | None = Field(default=None, gt=1, lt=10)
     power: float = Field(default=0.8, gt=0.05, lt=1)
 
 
 class ReplicateStudy(_Study):
-    """Seeds of the same run, where the noise between seeds is measured: cheap, middling and large."""
+    """Seeds of the same run, where the noise between seeds is measured: cheap, middling and large, or in the cells `at`."""
 
     kind: Literal["replicates"]
     seeds: int = Field(default=5, ge=2, le=100)
     cells: int = Field(default=3, ge=1, le=20)
+    at: tuple[Place, ...] = ()
+
+
+class HoldoutStudy(_Study):
+    """Runs that are kept out of every fit: forecast and registered first, trained afterwards, to see how good forecasts are.
+
+    `runs` lists (params, tokens, seeds).
+    """
+
+    kind: Literal["holdout"]
+    runs: tuple[Run, ...] = Field(min_length=1)
 
 
 Study = Annotated[
     ScalingStudy | HyperparameterStudy | MixtureStudy | VocabularyStudy | ContextStudy | SparsityStudy | IdeasStudy
-    | ReplicateStudy,
+    | ReplicateStudy | HoldoutStudy,
     Field(discriminator="kind"),
 ]  # fmt: skip
 STUDIES: dict[str, type[Table]] = {
     "scaling": ScalingStudy, "hyperparameters": HyperparameterStudy, "mixture": MixtureStudy, "vocabulary": VocabularyStudy,
     "context": ContextStudy, "sparsity": SparsityStudy, "ideas": IdeasStudy, "replicates": ReplicateStudy,
+    "holdout": HoldoutStudy,
 }  # fmt: skip

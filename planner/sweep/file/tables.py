@@ -14,6 +14,7 @@ from planner.sweep.file.types import (
     AmountOrNone,
     Name,
     PlainName,
+    Positive,
     Rate,
     Spend,
     Table,
@@ -66,15 +67,17 @@ class Price(Table):
 class Exploration(Table):
     """What the small runs may cost and where they may lie; sizes are active parameters of the final model's family.
 
-    `sizes` levels of size are equally spaced in logs; data reach from 20 tokens per parameter to 1T tokens. `max_days_per_run`,
-    `deadline_days`, `max_runs`, `max_runs_at_once` and `count` (accelerators) limit the plan; `exclude` removes cells by the
+    `sizes` levels of size are equally spaced in logs, or `shapes` gives each one's (n_layers, d_model) or (n_layers, d_model,
+    n_heads); data reach from 20 tokens per parameter to 1T tokens. `max_days_per_run`, `deadline_days`, `max_runs`,
+    `max_runs_at_once`, `min_steps` (of a run) and `count` (accelerators) limit the plan; `exclude` removes cells by the
     `--where` grammar; `prior_runs` are tables of finished runs, already paid for, beside the sweep.
     """
 
     budget: Spend
     family: Literal["same", "dense", "dense-equivalent"] = "same"
-    params_active: tuple[Amount, Amount]
+    params_active: tuple[Amount, Amount] | None = None
     sizes: int = Field(default=7, ge=3, le=40)
+    shapes: tuple[tuple[Whole, Whole] | tuple[Whole, Whole, Whole], ...] = Field(default=(), max_length=40)
     tokens: tuple[Tokens, Tokens] = (TokenBound(20.0, True), TokenBound(1e12, False))
     unique_tokens: Amount | None = None
     count: Whole
@@ -82,12 +85,21 @@ class Exploration(Table):
     deadline_days: float | None = Field(default=None, gt=0)
     max_runs: Whole | None = None
     max_runs_at_once: Whole | None = None
+    min_steps: Whole | None = None
     min_tokens_per_param_spread: float = Field(default=8.0, ge=1)
     exclude: tuple[Text, ...] = ()
     prior_runs: tuple[Name, ...] = ()
 
     @model_validator(mode="after")
     def _ranges(self) -> Self:
+        if (self.params_active is None) != bool(self.shapes):
+            complain(
+                "params_active: give the range of sizes or their shapes, one of them",
+                'params_active = ["1B", "7B"], or shapes = [[16, 1024], [20, 1280], [24, 1536]] (layers, width)',
+            )
+        if self.params_active is None:
+            self._shaped()
+            return self
         low, high = self.params_active
         if high < SMALLEST_SPAN * low and low < high:
             complain(
@@ -108,19 +120,46 @@ class Exploration(Table):
                 )
         return self
 
+    def _shaped(self) -> None:
+        if "sizes" in self.model_fields_set:
+            complain("sizes: the shapes are the sizes", "leave sizes out")
+        if len(set(self.shapes)) < max(3, len(self.shapes)):
+            complain(
+                "shapes: fewer than three different shapes, or one is there twice", "a law needs sizes that differ"
+            )
+
+
+class OwnRule(Table):
+    """A prescription of one's own: `lr_peak` and `batch_tokens` as (constant, power of N, power of D).
+
+    N is active parameters without vocabulary, D training tokens; `params` and `tokens` are the ranges in which it was found,
+    `source` says how.
+    """
+
+    lr_peak: tuple[Positive, float, float]
+    batch_tokens: tuple[Positive, float, float]
+    params: tuple[Amount, Amount]
+    tokens: tuple[Amount, Amount]
+    source: Text
+    weight_decay: float = Field(default=0.1, ge=0, lt=10)
+    warmup_steps: Whole = 2000
+
 
 class Hyperparameters(Table):
     """Where learning rate, batch, warm-up and weight decay come from, and the schedule of every run.
 
     `rule` names a published rule; "mup" and "power-lines" transfer `base_lr` tuned at `base_width`; "fitted" reads the
-    finished grid in `runs` (a table beside the sweep). `schedule = "wsd"` keeps the rate constant until a cooldown of the last
-    `cooldown` of the tokens; `trunk_correlation` is that of the noise of branches of one trunk.
+    finished grid in `runs` (a table beside the sweep); "own" is written down in `own`. `schedule = "wsd"` keeps the rate
+    constant until a cooldown of the last `cooldown` of the tokens; `trunk_correlation` is that of the noise of branches of one
+    trunk.
     """
 
-    rule: Literal["step-law", "deepseek", "porian", "three-term", "power-lines", "mup", "fitted"] = "step-law"
+    rule: Literal["step-law", "deepseek", "porian", "three-term", "power-lines", "mup", "fitted", "own"] = "step-law"
     base_lr: float | None = Field(default=None, gt=0, lt=1)
     base_width: Whole | None = None
     runs: Name | None = None
+    own: OwnRule | None = None
+    precision: Literal["bf16", "fp8", "fp16", "fp32"] = "bf16"
     schedule: Literal["cosine", "wsd"] = "cosine"
     cooldown: float = Field(default=0.15, gt=0, lt=1)
     trunk_correlation: float = Field(default=0.5, ge=0, lt=1)
@@ -138,17 +177,37 @@ class Hyperparameters(Table):
             complain(f'base_lr: "{self.rule}" has no base', 'leave base_lr and base_width out, or set rule = "mup"')
         if (self.rule == "fitted") != (self.runs is not None):
             complain('runs: rule = "fitted" and a table of finished runs go together', 'runs = "tuning.csv"')
+        if (self.rule == "own") != (self.own is not None):
+            complain('own: rule = "own" and [hyperparameters.own] go together', "lr_peak = [0.3, -0.4, 0.0]")
         return self
 
 
 class Lab(Table):
-    """Where the runs run; the simulated lab's noise is the sd of ln loss at 1B, its rates are fractions of runs."""
+    """Where the runs run.
 
-    kind: Literal["simulated"] = "simulated"
+    The simulated lab's noise is the sd of ln loss at 1B, its rates are fractions of runs. The local lab trains here: on the
+    Python standard library's sources or a `corpus` (a text or a folder beside the sweep), at most `epochs` times; `logs` (a
+    file or folder beside the sweep) holds runs that were trained before and need not be again.
+    """
+
+    kind: Literal["simulated", "local"] = "simulated"
     noise: float = Field(default=0.002, ge=0, le=0.1, strict=True)
     failure_rate: Rate = 0.03
     divergence_rate: Rate = 0.01
     mistuned_rate: Rate = 0.03
+    corpus: Name | None = None
+    epochs: float = Field(default=4.0, gt=0, le=100)
+    logs: Name | None = None
+
+    @model_validator(mode="after")
+    def _of_its_kind(self) -> Self:
+        others = {
+            "simulated": {"corpus", "epochs", "logs"},
+            "local": {"noise", "failure_rate", "divergence_rate", "mistuned_rate"},
+        }
+        if strange := self.model_fields_set & others[self.kind]:
+            complain(f'{min(strange)}: a lab of kind = "{self.kind}" has no such thing', "leave it out")
+        return self
 
 
 class Idea(Table):

@@ -39,6 +39,7 @@ Text = Annotated[str, StringConstraints(min_length=1, max_length=500, strip_whit
 PlainName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,79}$")]
 Whole = Annotated[int, Field(gt=0, strict=True)]
 Rate = Annotated[float, Field(ge=0, le=0.3, strict=True)]
+Positive = Annotated[float, Field(gt=0)]
 Factor = Annotated[float, Field(gt=0, le=100)]
 Share = Annotated[float, Field(gt=0, le=1, strict=True)]
 

@@ -7,6 +7,7 @@ import itertools
 from planner.sweep.file.studies import HyperparameterStudy
 from planner.sweep.request import Cell, Factors, Request
 from planner.sweep.setting import Setting
+from planner.sweep.studies.listed import placed
 from planner.sweep.studies.patterned import patterned
 
 DATA_RATIO = 7.0**0.5  # between the amounts of data tried at one size
@@ -20,6 +21,9 @@ def hyperparameter_requests(setting: Setting, study: HyperparameterStudy, budget
     factors = [
         Factors(*one) for one in itertools.product(study.learning_rate, study.batch, study.weight_decay, study.warmup)
     ]
+    if study.at:
+        groups = [_grid(cell, factors) for cell in placed(setting, study.name or study.kind, study.at)]
+        return patterned(setting, study.name or study.kind, groups, budget, purpose=_purpose(study), every=True)
     for last in range(len(setting.sizes) - 1, 0, -1):
         groups = _grids(setting, study, factors, last)
         if sum(setting.gpu_hours(cell) for group in groups for cell in group) <= budget:
@@ -29,11 +33,12 @@ def hyperparameter_requests(setting: Setting, study: HyperparameterStudy, budget
 
 def _grids(setting: Setting, study: HyperparameterStudy, factors: list[Factors], last: int) -> list[list[Cell]]:
     """The grid in every cell of sizes up to the `last`; cells in which some of it is ruled out are left out."""
-    groups = [
-        setting.allowed([Cell(cell.size, cell.tokens, cell.context_length, factor) for factor in factors])
-        for cell in _cells(setting, study.cells, last)
-    ]
+    groups = [setting.allowed(_grid(cell, factors)) for cell in _cells(setting, study.cells, last)]
     return [group for group in groups if len(group) == len(factors)]
+
+
+def _grid(cell: Cell, factors: list[Factors]) -> list[Cell]:
+    return [Cell(cell.size, cell.tokens, cell.context_length, factor) for factor in factors]
 
 
 def _cells(setting: Setting, number: int, last: int) -> list[Cell]:

@@ -17,6 +17,7 @@ from planner.laws.centre import Array
 from planner.sweep.file.studies import IdeasStudy
 from planner.sweep.request import Cell, Request, require_few
 from planner.sweep.setting import Setting
+from planner.sweep.studies.listed import placed
 
 SMALLEST_PAIRS = 3  # on each rung: the noise of a pair must be seen, and one broken run be outvoted
 # Probability of helping that lets an idea on, at each of the policy's sizes over the largest. Laxer than `planner policy`'s gates:
@@ -65,7 +66,7 @@ def rungs_of(setting: Setting, study: IdeasStudy, budget: float) -> list[Rung]:
     all pairs on all rungs.
     """
     ideas = len(setting.sweep.file.idea)
-    places = _places(setting)
+    places = _places(setting, study)
     least = SMALLEST_PAIRS * setting.gpu_hours(places[0][0])
     if least * (ideas + 1) > budget:
         raise InputError(
@@ -77,9 +78,17 @@ def rungs_of(setting: Setting, study: IdeasStudy, budget: float) -> list[Rung]:
     return found
 
 
-def _places(setting: Setting) -> list[tuple[Cell, float]]:
+def _places(setting: Setting, study: IdeasStudy) -> list[tuple[Cell, float]]:
     """Cells and the probability that lets an idea on: the policy's sizes, relative to the largest, that lie within the
-    sweep's, with least data each; then the largest with most."""
+    sweep's, with least data each; then the largest with most. Or the study's own rungs, with the last of the probabilities."""
+    if study.at:
+        return list(
+            zip(
+                placed(setting, study.name or study.kind, study.at),
+                THRESHOLDS[len(THRESHOLDS) - len(study.at) :],
+                strict=True,
+            )
+        )
     largest = setting.sizes[-1].active
     places: dict[float, tuple[Cell, float]] = {}
     for (share, _, _), threshold in zip(GATES, THRESHOLDS, strict=True):
@@ -160,7 +169,7 @@ def _require_power(setting: Setting, study: IdeasStudy, budget: float, rungs: li
         return
     fewer = 0
     for number in range(ideas - 1, 0, -1):
-        if _detectable(_rungs(setting, study, _places(setting), budget, number), study) <= wanted:
+        if _detectable(_rungs(setting, study, _places(setting, study), budget, number), study) <= wanted:
             fewer = number
             break
     raise InputError(

@@ -6,11 +6,9 @@ import itertools
 from dataclasses import replace
 
 from planner.errors import InputError
-from planner.models.shape import shape_for
 from planner.sweep.file.studies import MixtureStudy
 from planner.sweep.request import Cell, Request
 from planner.sweep.setting import Setting
-from planner.sweep.size import Size
 from planner.sweep.studies.patterned import patterned
 
 MOST_MIXTURES = 2000
@@ -46,6 +44,6 @@ def lattice(domains: int, steps: int, least: float = 0.0) -> list[tuple[float, .
 
 
 def _cell(setting: Setting, study: MixtureStudy) -> Cell:
-    size = Size(shape_for(setting.family, study.params_active)) if study.params_active else setting.sizes[0]
+    size = setting.size_of(study.params_active) if study.params_active else setting.sizes[0]
     tokens = study.tokens.tokens(size.active) if study.tokens else setting.tokens_between(size)[0]
     return setting.cell(size, tokens)

@@ -12,12 +12,19 @@ Group = Sequence[Cell]
 
 
 def patterned(
-    setting: Setting, study: str, groups: Sequence[Group], budget: float, *, purpose: str, least_seeds: int = 1
+    setting: Setting,
+    study: str,
+    groups: Sequence[Group],
+    budget: float,
+    *,
+    purpose: str,
+    least_seeds: int = 1,
+    every: bool = False,
 ) -> list[Request]:
     """One seed of every group that `budget` accelerator-hours pay, the cheapest first; more seeds with what is left.
 
     A group (one grid, one set of variants) is bought whole or not at all, `least_seeds` of it at first. Raises InputError
-    when not even the cheapest can be had.
+    when not even the cheapest can be had, or with `every` not all.
     """
     priced = sorted(
         ((sum(setting.gpu_hours(cell) for cell in group), index, group) for index, group in enumerate(groups) if group),
@@ -29,6 +36,12 @@ def patterned(
             f"the cheapest set costs {priced[0][0] * least_seeds:.4g} GPU-hours: raise its share, or ask for less"
             if priced
             else "exploration.exclude, unique_tokens or max_days_per_run leave no set whole: relax one",
+        )
+    total = least_seeds * sum(cost for cost, _, _ in priced)
+    if every and total > budget:
+        raise InputError(
+            f"the {study} study of {budget:.4g} GPU-hours does not pay all that it names, {total:.4g} GPU-hours",
+            "raise its share, or name less",
         )
     require_few(study, budget // sum(cost for cost, _, _ in priced) * sum(len(group) for _, _, group in priced))
     requests: list[Request] = []

@@ -35,6 +35,7 @@ from planner.sweep.patterns import BRACKET, PATTERNS, PROFILE, Index, Scope
 from planner.sweep.request import Cell, Request, Trunk, require_few
 from planner.sweep.setting import Setting
 from planner.sweep.size import Size
+from planner.sweep.studies.listed import listed
 
 FEWEST_SIZES, FEWEST_RUNS, FEWEST_CELLS = 3, 12, 6  # what a law of six parameters can be fitted to, with some to spare
 SAME_RATIO = 0.01  # of tokens per parameter: a ray keeps to one within it
@@ -228,21 +229,7 @@ def _patterned(setting: Setting, study: ScalingStudy, budget: float) -> list[Req
 
 
 def _listed(setting: Setting, study: ScalingStudy, budget: float) -> list[Request]:
-    """The runs of the list, refused when they cost more than the study may."""
-    requests = []
-    for entry in study.runs:
-        size = Size(shape_for(setting.family, entry[0]))
-        cell = setting.cell(size, entry[1].tokens(size.active))
-        requests += [
-            Request(cell, seed, "loss of the final run (listed)") for seed in range(entry[2] if len(entry) > 2 else 1)
-        ]
-    cost = sum(setting.gpu_hours(request.cell) for request in requests)
-    if cost > budget * 1.005:
-        raise InputError(
-            f"the listed runs cost {cost:.4g} GPU-hours, over the scaling study's {budget:.4g}",
-            "raise its share, or shorten the list",
-        )
-    return requests
+    return listed(setting, study.name or study.kind, study.runs, budget, purpose="loss of the final run (listed)")
 
 
 def _require_enough(requests: list[Request], budget: float, *, lists: bool) -> None:
