@@ -10,6 +10,7 @@ import contextlib
 import datetime
 import hashlib
 import json
+import math
 import os
 import subprocess
 import sys
@@ -25,6 +26,7 @@ from planner.errors import InputError, WorldError
 from planner.text import scrubbed
 
 SCHEMA = 1
+ROUNDING = 1e-6  # relative: what another processor or numpy may change in a fit
 PROVENANCE = "provenance.json"
 PLAN, LOGS, RUNS = "plan.csv", "logs.jsonl", "runs.csv"
 FIT, FORECAST, SCORE = "fit.json", "forecast.json", "score.json"
@@ -56,6 +58,7 @@ class Folder:
         self._written: dict[str, str] = {}
         self._stale: set[str] = set()
         self._made: dict[str, Any] | None = None
+        self._earlier: dict[str, Any] | None = None
 
     @classmethod
     def reopen(cls, path: str | Path) -> Folder:
@@ -85,18 +88,26 @@ class Folder:
         """Make the folder and note that it is being filled."""
         self.check()
         before = self._before()
+        self._earlier = before
         if before:  # remembered through a crash: what lies there, and what the forecast was
             self._stale = {*before["files"], *before.get("stale", ())}
             self._written = {name: digest for name, digest in before["files"].items() if name == FORECAST}
         self._provenance("started")
 
     def finish(self) -> None:
-        """Remove what an earlier filling left and this one did not write; note that the folder is complete."""
+        """Remove what an earlier filling left and this one did not write; note that the folder is complete.
+
+        Where the same work gave the same bytes before, the first record stands: nothing in the folder changes.
+        """
         for name in self._stale - set(self._written):
             file = (self.path / name).resolve()
             if file.is_relative_to(self.path.resolve()):
                 file.unlink(missing_ok=True)
-        self._provenance("complete")
+        before = self._earlier
+        if before and before["state"] == "complete" and before["files"] == self._written:
+            write_bytes(self.path / PROVENANCE, (to_json(before) + "\n").encode("utf-8"))
+        else:
+            self._provenance("complete")
 
     def _before(self) -> dict[str, Any] | None:
         """The record of the folder as it is; None when there is nothing in it. Temporary files of ours do not count."""
@@ -134,13 +145,16 @@ class Folder:
         return self.write_bytes(name, table_bytes(frame, name.rpartition(".")[2]))
 
     def register(self, name: str, value: object) -> Path:
-        """Write a forecast once: an identical one is kept, a different one is never overwritten."""
+        """Write a forecast once: the same one (up to rounding, on another machine) is kept, a different one never overwritten."""
         path = self.path / name
-        if path.exists() and path.read_text(encoding="utf-8") != to_json(value) + "\n":
+        if not path.exists():
+            return self.write_json(name, value)
+        if not _alike(read_json(path), json.loads(to_json(value))):
             raise InputError(
                 f"{path}: another forecast is registered here", "forecasts are never overwritten: choose another -o"
             )
-        return self.write_json(name, value)
+        self.note(name)
+        return path
 
     def _provenance(self, state: str) -> None:
         now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
@@ -162,6 +176,17 @@ class Folder:
             if state == "started":
                 record["stale"] = sorted(self._stale)
         write_bytes(self.path / PROVENANCE, (to_json(record) + "\n").encode("utf-8"))
+
+
+def _alike(one: object, other: object) -> bool:
+    """Whether two JSON values are the same, numbers up to ROUNDING."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(_alike(one[key], other[key]) for key in one)
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(_alike(a, b) for a, b in zip(one, other, strict=True))
+    if isinstance(one, float) and isinstance(other, float):
+        return math.isclose(one, other, rel_tol=ROUNDING)
+    return one == other
 
 
 def read_provenance(path: str | Path) -> dict[str, Any]:

@@ -258,3 +258,33 @@ def test_slugs_tell_apart_what_they_would_merge():
     texts = ["a b", "a-b", "a/b", "a  b", "é", "è", "..", "x" * 61, "x" * 62]
     assert len({slug(text) for text in texts}) == len(texts)
     assert slug("llama-3_8b.v1") == "llama-3_8b.v1"
+
+
+def test_the_same_work_again_leaves_the_first_record(tmp_path):
+    def fill(text: str) -> dict:
+        folder = Folder(tmp_path / "f", "run", {"sweep": "a"}, seed=0)
+        folder.start()
+        folder.write_text("one.txt", text)
+        folder.finish()
+        return read_provenance(folder.path)
+
+    first = fill("same")
+    record = json.loads((tmp_path / "f/provenance.json").read_text())
+    (tmp_path / "f/provenance.json").write_text(json.dumps({**record, "written": "2001-01-01T00:00:00+00:00"}))
+    assert fill("same")["written"] == "2001-01-01T00:00:00+00:00"
+    assert fill("other")["written"] >= first["written"]
+
+
+@pytest.mark.parametrize(
+    ("loss", "stands"), [(2.0 * (1 + 1e-9), True), (2.0 * (1 + 1e-4), False), (2, False), ("2.0", False)]
+)
+def test_a_forecast_made_again_on_another_machine_stands_up_to_rounding(tmp_path, loss, stands):
+    folder = Folder(tmp_path / "f", "run", {}, seed=0)
+    folder.start()
+    first = folder.register("forecast.json", {"of": "a run", "loss": 2.0, "interval": [1.9, 2.1]}).read_bytes()
+    if stands:
+        folder.register("forecast.json", {"of": "a run", "loss": loss, "interval": [1.9, 2.1]})
+    else:
+        with pytest.raises(InputError, match="another forecast is registered"):
+            folder.register("forecast.json", {"of": "a run", "loss": loss, "interval": [1.9, 2.1]})
+    assert (folder.path / "forecast.json").read_bytes() == first
