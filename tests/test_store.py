@@ -275,9 +275,7 @@ def test_the_same_work_again_leaves_the_first_record(tmp_path):
     assert fill("other")["written"] >= first["written"]
 
 
-@pytest.mark.parametrize(
-    ("loss", "stands"), [(2.0 * (1 + 1e-9), True), (2.0 * (1 + 1e-4), False), ("2.0", False)]
-)
+@pytest.mark.parametrize(("loss", "stands"), [(2.0 * (1 + 1e-9), True), (2.0 * (1 + 1e-4), False), ("2.0", False)])
 def test_a_forecast_made_again_on_another_machine_stands_up_to_rounding(tmp_path, loss, stands):
     folder = Folder(tmp_path / "f", "run", {}, seed=0)
     folder.start()
