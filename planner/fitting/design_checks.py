@@ -24,6 +24,9 @@ LOCKED = 0.95  # rank correlation with size at which a setting cannot be told fr
 APART, ALIKE = 1.25, 0.05  # best sizes that differ by more while objectives differ by less
 MANY = 5000  # runs that a second law is fitted to at most
 FLOPS_SPREAD = 1.5
+FEWEST_STEPS = (
+    500  # of a run: a first try with 60 to 200 (byte-level, 1e11 to 1e13 FLOPs) scattered by .03 nats and obeyed no law
+)
 
 
 def few_runs(fitted: Fitted) -> Finding | None:
@@ -76,6 +79,23 @@ def under_trained(fitted: Fitted) -> Finding | None:
     if moved[1] < 1:
         return note("under-trained", sentence)
     return warning("under-trained", sentence, "such runs follow no law of well-trained ones: leave them out")
+
+
+def few_steps(fitted: Fitted) -> Finding | None:
+    """Runs so short that warm-up and luck rule their losses."""
+    batch: Array | None = fitted.kept.extra.get("batch_tokens")
+    if batch is None or not np.issubdtype(batch.dtype, np.number):
+        return None
+    steps = np.where(np.isfinite(batch) & (batch > 0), fitted.kept.tokens / np.where(batch > 0, batch, 1), np.inf)
+    short = steps < FEWEST_STEPS
+    if not short.any():
+        return None
+    sentence = (
+        f"{int(short.sum())} of {steps.size} runs have fewer than {FEWEST_STEPS} steps, the shortest {steps.min():.0f}"
+    )
+    return warning(
+        "few-steps", sentence, "warm-up and luck rule such losses: use smaller batches, or leave these runs out"
+    )
 
 
 def smallest_size(fitted: Fitted) -> Finding | None:
@@ -215,6 +235,6 @@ def repeated_data(fitted: Fitted) -> Finding | None:
 
 
 DESIGN_CHECKS = (
-    few_runs, no_trend, window, checkpoints, repeated_data, under_trained, smallest_size,
+    few_runs, no_trend, window, checkpoints, repeated_data, under_trained, few_steps, smallest_size,
     tuning("lr_peak", "learning rate"), tuning("batch_tokens", "batch"), logged_flops, forms,
 )  # fmt: skip

@@ -114,6 +114,18 @@ def test_checkpoints_are_told_from_finals():
     assert "checkpoints" not in found(healthy(run_id=np.arange(30).astype(str)))
 
 
+def test_runs_of_few_steps_are_counted():
+    params, tokens, loss = noisy(TRUTHS["besiroglu"], 0.003, 0)
+    batch = np.full(params.size, tokens.min() / 600)
+    assert "few-steps" not in found(sample(params, tokens, loss, batch_tokens=batch))
+    batch[3] = tokens[3] / 60
+    said = found(sample(params, tokens, loss, batch_tokens=batch))["few-steps"]
+    assert said.severity is Severity.WARNING
+    assert f"1 of {params.size} runs have fewer than 500 steps, the shortest 60" in said.sentence
+    batch[:] = np.nan
+    assert "few-steps" not in found(sample(params, tokens, loss, batch_tokens=batch))
+
+
 def test_under_trained_runs_that_move_the_forecast_are_a_warning():
     params, tokens = grid()
     few = np.arange(30) % 5 == 0
