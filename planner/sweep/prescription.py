@@ -15,6 +15,7 @@ from planner.sweep.size import Size
 
 WEIGHT_DECAY = 0.1
 WARMUP_STEPS = 2000  # Step Law's own setting
+STEP_LAW_TOKENS = (2e9, 100e9)  # training tokens of its grid
 OPTIMAL_RATIO = (10.0, 40.0)  # tokens per parameter about the compute optimum of 20, where Porian's sweep lies
 POWER_LINES_SEQUENCE = 2048  # tokens
 
@@ -66,7 +67,9 @@ def step_law(params_non_embedding: float, tokens: float) -> Prescription:
         lr_peak=1.79 * params_non_embedding**-0.713 * tokens**0.307,
         batch_tokens=0.58 * tokens**0.571,
         source="Step Law, arXiv 2503.04715",
-        extrapolated=not (59e6 <= params_non_embedding <= 1.07e9 and 2e9 <= tokens <= 100e9),
+        extrapolated=not (
+            59e6 <= params_non_embedding <= 1.07e9 and STEP_LAW_TOKENS[0] <= tokens <= STEP_LAW_TOKENS[1]
+        ),
     )
 
 
@@ -123,14 +126,15 @@ def _three_term(size: Size, tokens: float, context_length: int) -> Prescription:
 def _mup(base_lr: float, base_width: int, size: Size, tokens: float, context_length: int) -> Prescription:
     """lr = base_lr x base_width / d_model for hidden matrices under AdamW (muP, arXiv 2203.03466, table 8).
 
-    It transfers over width only; batch follows Step Law. Called extrapolated beyond 16 times the base's width, where
-    transfer was shown.
+    It transfers over width only; batch follows Step Law, which speaks of data alone. Called extrapolated beyond 16 times the
+    base's width, where transfer was shown, and beyond the data in which that batch was found.
     """
+    low, high = STEP_LAW_TOKENS
     return Prescription(
         lr_peak=base_lr * base_width / size.model.d_model,
         batch_tokens=step_law(size.active_non_embedding, tokens).batch_tokens,
         source=f"muP from d_model {base_width} (arXiv 2203.03466); batch: Step Law, arXiv 2503.04715",
-        extrapolated=not base_width / 2 <= size.model.d_model <= 16 * base_width,
+        extrapolated=not (base_width / 2 <= size.model.d_model <= 16 * base_width and low <= tokens <= high),
     )
 
 

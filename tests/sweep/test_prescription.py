@@ -54,6 +54,8 @@ def test_mup_transfers_over_width_only():
     ]
     assert found[0].lr_peak == found[1].lr_peak == 0.01 * 256 / SMALL.model.d_model
     assert found[2].lr_peak / found[0].lr_peak == pytest.approx(SMALL.model.d_model / LARGE.model.d_model)
+    transfer = rule(rule="mup", base_lr=0.01, base_width=SMALL.model.d_model)
+    assert [transfer(SMALL, tokens, 4096).extrapolated for tokens in (1e9, 1e10, 1e12)] == [True, False, True]
 
 
 def test_power_lines_keep_the_timescale():
