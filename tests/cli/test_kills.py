@@ -1,8 +1,8 @@
 """`planner run`, `import` and `report` killed with SIGKILL at 50 random points, on a full disk, and under a wrong clock.
 
 The processes are forked after their imports, and killed after a random share of the CPU time that they take, so that kills fall
-into the work. What counts as the same: every file of the folder
-byte for byte, but for the times and arguments in provenance.json, and the rows of lab.duckdb, whose file may lay them out anew.
+into the work. What counts as the same: every file of the folder byte for byte, but for times, arguments and the planner's commit
+in provenance.json, and the rows of lab.duckdb, whose file may lay them out anew.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def write_logs(folder: Path, points: int) -> None:
 
 
 def state(folder: Path) -> dict[str, object]:
-    """All that a folder holds; times left out."""
+    """All that a folder holds; times, arguments and commit left out."""
     found: dict[str, object] = {}
     for path in sorted(folder.rglob("*")):
         if path.is_dir():
@@ -63,7 +63,9 @@ def state(folder: Path) -> dict[str, object]:
         if name == store.PROVENANCE:
             record = json.loads(path.read_text())
             found[name] = {
-                key: value for key, value in record.items() if key not in ("written", "reported", "arguments")
+                key: value
+                for key, value in record.items()
+                if key not in ("written", "reported", "arguments", "planner")
             }
         elif name == "lab.duckdb":
             found[name] = tables(path)
