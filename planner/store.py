@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import fcntl
 import hashlib
 import json
 import math
@@ -34,6 +35,7 @@ CHOICE, CHOSEN = "choice.json", "chosen.csv"  # of a pool
 CHOICES, QUESTION, COSTS = "choices.json", "question.json", "costs.csv"
 LEDGERS = "ledgers.csv"
 TRUTH = "hidden/truth.json"
+PART = ".part"  # the ending of what is not whole yet
 REPORT_HTML, REPORT_MARKDOWN, REPORT_JSON = "report/index.html", "report/report.md", "report/report.json"
 
 
@@ -64,6 +66,7 @@ class Folder:
     def reopen(cls, path: str | Path) -> Folder:
         """A complete folder, to write some of its files again; call `finish` afterwards."""
         record = require_complete(path)
+        _clear_parts(Path(path))
         folder = cls(path, record["command"], record["inputs"], seed=record["seed"])
         folder._written = dict(record["files"])
         folder._made = record
@@ -85,8 +88,9 @@ class Folder:
         _require_unchanged(self.path / FORECAST, before["files"].get(FORECAST))
 
     def start(self) -> None:
-        """Make the folder and note that it is being filled."""
+        """Make the folder, clear away what a killed process left half written, and note that it is being filled."""
         self.check()
+        _clear_parts(self.path)
         before = self._before()
         self._earlier = before
         if before:  # remembered through a crash: what lies there, and what the forecast was
@@ -269,24 +273,43 @@ def write_bytes(path: Path, content: bytes, *, wait: bool = True) -> Path:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        handle, temporary = _temporary(path)
         try:
             with os.fdopen(handle, "wb") as file:
                 file.write(content)
                 file.flush()
                 if wait:
                     os.fsync(file.fileno())
-            Path(temporary).chmod(0o644)
-            Path(temporary).replace(path)
+                temporary.chmod(0o644)
+                temporary.replace(path)  # while it is held: else it could be taken for left behind
         except BaseException:
             with contextlib.suppress(OSError):
-                Path(temporary).unlink()
+                temporary.unlink()
             raise
     except OSError as error:
         raise WorldError(
             f"{path}: cannot be written: {error.strerror or error}", "check the disk, or choose -o elsewhere"
         ) from None
     return path
+
+
+def _temporary(path: Path) -> tuple[int, Path]:
+    """A new file beside `path`, open and locked while its process lives: what nobody holds was left behind."""
+    while True:
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=PART)
+        with contextlib.suppress(OSError):  # a disk without locks: nothing is cleared there
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        if os.fstat(handle).st_nlink:
+            return handle, Path(name)
+        os.close(handle)  # cleared away before it was locked
+
+
+def _clear_parts(folder: Path) -> None:
+    """Remove the temporary files of processes that were killed."""
+    for part in folder.rglob(f".*{PART}"):
+        with contextlib.suppress(OSError), part.open("rb") as file:  # held: another process is writing it
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            part.unlink()
 
 
 def planner_version() -> dict[str, str]:

@@ -11,8 +11,8 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parent.parent / "planner"
 ROOMS = (
-    "errors", "text", "quantities", "encode", "runs", "store", "models", "costs", "laws", "fitting", "decisions", "sweep",
-    "logs", "lab", "assess", "report", "cli",
+    "errors", "text", "quantities", "encode", "engines", "runs", "store", "models", "costs", "laws", "fitting", "decisions",
+    "sweep", "logs", "lab", "assess", "report", "cli",
 )  # fmt: skip
 MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path.parent != PACKAGE or path.stem in ROOMS)
 

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from planner.assess.designs import RIVALS, own_runs, rival_runs
-from planner.assess.engines import Engine
 from planner.assess.gates import GateErrors, gate_errors
 from planner.assess.scores import DesignScore, score
 from planner.assess.trials import CHUNK, FEWEST, LEVEL, Outcomes, Rates, Runs, Task, play
 from planner.assess.truths import Kind
+from planner.engines import Engine, here
 from planner.errors import InputError
 from planner.sweep.file.studies import IdeasStudy, ScalingStudy
 from planner.sweep.patterns import PATTERNS
@@ -61,12 +61,12 @@ def assess_plan(
     worlds: int = WORLDS,
     seed: int = 0,
     rivals: Sequence[str] = RIVALS,
-    engine: Engine = map,
+    engine: Engine = here,
     progress: Callable[[str], None] = lambda _: None,
 ) -> Assessment:
     """The sweep's scaling study and its rivals, trained, cleaned and fitted in the same hidden worlds of every kind.
 
-    The runs are fitted with the default recipe, as `planner run` does. `engine` maps the work: `map` here and now,
+    The runs are fitted with the default recipe, as `planner run` does. `engine` maps the work: `here` in this process,
     `processes` on several cores; the numbers depend on the seed alone. InputError for an unknown rival, fewer than two
     worlds, or an own design that its budget does not buy.
     """

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from planner.cli.output import Json, Seed, say, show_json, show_table, steps, warn
+from planner.cli.output import EngineName, Json, Seed, say, show_json, show_table, steps, warn
 from planner.cli.plots import Plot, check_plot, write_plot
 
 if TYPE_CHECKING:
@@ -31,23 +31,22 @@ def assess(
     worlds: Annotated[int, typer.Option(min=2, max=10_000, help="Simulated worlds of each kind.")] = 100,
     designs: Designs = None,
     seed: Seed = 0,
+    engine: EngineName = "processes",
     plot: Plot = None,
     json: Json = False,
 ) -> None:
     """Before spending: the plan in many simulated worlds, beside rival designs at equal GPU-hours and at other budgets."""
-    import os
-
     from planner.assess.assessment import assess_plan, steps_of
     from planner.assess.designs import RIVALS
-    from planner.assess.engines import processes
     from planner.assess.verdict import verdict
+    from planner.engines import opened
     from planner.sweep.spec import read_sweep
 
     check_plot(plot)
     question = read_sweep(sweep)
     rivals = RIVALS if designs is None else tuple(name.strip() for name in designs.split(",") if name.strip())
-    with steps(steps_of(question, rivals)) as progress, processes(os.cpu_count() or 1) as engine:
-        found = assess_plan(question, worlds=worlds, seed=seed, rivals=rivals, engine=engine, progress=progress)
+    with opened(engine, warn) as chosen, steps(steps_of(question, rivals)) as progress:
+        found = assess_plan(question, worlds=worlds, seed=seed, rivals=rivals, engine=chosen, progress=progress)
     if plot is not None:
         from planner.report.assess_figures import assess_figure
 

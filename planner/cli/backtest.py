@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from planner.cli.output import Json, say, show_json, show_table
+from planner.cli.output import EngineName, Json, say, show_json, show_table, warn
 from planner.cli.plots import Plot, check_plot, write_plot
 from planner.cli.table import (
     Columns,
@@ -39,10 +39,12 @@ def backtest(
     target: TargetName = None,
     group: GroupName = None,
     level: Level = 0.9,
+    engine: EngineName = "processes",
     plot: Plot = None,
     json: Json = False,
 ) -> None:
     """Hide the large runs and predict them: the error and coverage to expect of an extrapolation."""
+    from planner.engines import opened
     from planner.errors import InputError
     from planner.fitting.automatic import for_columns
     from planner.fitting.columns import read_sample
@@ -63,7 +65,8 @@ def backtest(
     if order is None:
         raise InputError(f"{runs}: nothing in the {recipe.law.name} law or the runs orders them from small to large",
                          "give their FLOPs in a column")  # fmt: skip
-    rows = run_backtest(sample, recipe, level=level)
+    with opened(engine, warn) as chosen_engine:
+        rows = run_backtest(sample, recipe, level=level, engine=chosen_engine)
     if not rows:
         raise InputError(
             f"{runs}: too few runs to hide any ({sample.loss.size})",

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from planner.cli.letters import Bounds, Fixed, Priors, Tied, parse_constraints
-from planner.cli.output import Json, Output, Seed, say, show_json
+from planner.cli.output import EngineName, Json, Output, Seed, say, show_json, steps, warn
 from planner.cli.plots import Plots, plot_kind
 from planner.cli.show_fit import FINAL, FURTHER, Extras, show_extras, show_fit
 from planner.cli.table import (
@@ -33,6 +33,7 @@ from planner.cli.table import (
 )
 
 if TYPE_CHECKING:
+    from planner.engines import Engine
     from planner.fitting.fit import Fit
     from planner.fitting.recipe import Recipe
     from planner.runs import RunTable
@@ -93,12 +94,17 @@ def fit(
     plots: Plots = "svg",
     certify: Certify = False,
     cross_check: CrossCheck = False,
+    engine: EngineName = "processes",
     seed: Seed = 0,
     json: Json = False,
 ) -> None:
     """A law with intervals: the default recipe, or a named law as in the papers. Several groups: one fit each."""
+    from planner.engines import opened
+    from planner.errors import InputError
     from planner.fitting.columns import read_sample
 
+    if not certify and engine != "processes":
+        raise InputError(f"--engine {engine} without --certify", "leave it out: nothing else of a fit takes long")
     said, table = parse_constraints(prior, fix, tie, bound), read_table(runs, where, column)
     recipe = parse_recipe(law, huber_delta, window, interval, said, table=table, target=target)
     read = partial(read_sample, table, recipe.law, automatic=recipe.automatic, count=parse_count_name(count), weight=weight,
@@ -108,10 +114,11 @@ def fit(
     usd = None if final_usd is None else number("--final-usd", final_usd.lstrip("$"))
     made, refused = _fits(table, read, recipe, group, level, seed, pool=pool, across_laws=across_laws)
     fits = [one for one, _ in made]
-    extras = [
-        _extras(one, sample, recipe, final, usd, certify=certify, cross_check=cross_check, seed=seed)
-        for one, sample in made
-    ]
+    with opened(engine, warn) as chosen:
+        extras = [
+            _extras(one, sample, recipe, final, usd, chosen if certify else None, cross_check=cross_check, seed=seed)
+            for one, sample in made
+        ]
     asked = {"law": law, "huber_delta": huber_delta, "count": count, "window": window, "target": target,
              "where": where, "group": group, "pool": pool, "across_laws": across_laws,
              "level": level, "column": column, "interval": interval, "prior": prior, "fix": fix, "tie": tie, "bound": bound,
@@ -161,26 +168,27 @@ def _fits(
 
 
 def _extras(
-    fit: Fit, sample: Sample, recipe: Recipe, flops: float | None, usd: float | None, *, certify: bool,
+    fit: Fit, sample: Sample, recipe: Recipe, flops: float | None, usd: float | None, certify: Engine | None, *,
     cross_check: bool, seed: int,
 ) -> Extras:  # fmt: skip
-    """What was asked for beside the fit, and the other approaches where the runs have isoFLOP profiles."""
+    """What was asked for beside the fit (a certificate by the engine `certify`), and other approaches to isoFLOP profiles."""
     from planner.decisions.approaches import approaches
     from planner.errors import InputError
     from planner.laws.law import of_size_and_data
 
     certificate, roads = None, None
     if not of_size_and_data(type(fit.law)):
-        if certify or cross_check:
+        if certify is not None or cross_check:
             raise InputError(
                 f"--certify and --cross-check are for laws of params and tokens, not {fit.law.name}", "leave them out"
             )
         return Extras(None, None, [], math.nan, usd)
     target = flops or FINAL * fit.reach.flops
-    if certify:
-        from planner.fitting.certify import certify_recipe
+    if certify is not None:
+        from planner.fitting.certify import STEPS, certify_recipe
 
-        certificate = certify_recipe(sample, recipe, seed=seed)
+        with steps(STEPS) as progress:
+            certificate = certify_recipe(sample, recipe, seed=seed, engine=certify, progress=progress)
     if cross_check:
         from planner.fitting.cross_check import cross_check as other_roads
 

@@ -17,6 +17,13 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and no
 Output = Annotated[str | None, typer.Option("--output", "-o", metavar="DIR", help="Folder to write to.")]
 Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed of everything random.")]
 
+EngineName = Annotated[
+    str,
+    typer.Option(
+        "--engine", metavar="ENGINE", help="Who computes: processes (:N), or dask://host:port (docs/engines.md)."
+    ),
+]
+
 
 def show_json(value: object) -> None:
     """The one object that `--json` promises."""

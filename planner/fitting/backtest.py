@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 
+from planner.engines import Engine, carrying, here
 from planner.errors import InputError
 from planner.fitting.backtest_row import BacktestRow
 from planner.fitting.checks import require_identifiable
@@ -50,22 +52,33 @@ class Fold:
     high: Array
 
 
-def folds_of(sample: Sample, recipe: Recipe, *, level: float = 0.9) -> list[Fold]:
+class _Task(NamedTuple):
+    training: Sample
+    held_out: Sample
+    recipe: Recipe
+    order: Scale
+    level: float
+
+
+def folds_of(sample: Sample, recipe: Recipe, *, level: float = 0.9, engine: Engine = here) -> list[Fold]:
     """One fold per cut that leaves enough runs on both sides; every fit and its interval see the training runs only."""
     order = order_of(sample, recipe.law)
     if order is None:
         return []
-    folds = []
-    for training, held_out in splits(sample, recipe.law, order):
-        fitted = estimate(training, recipe)
-        known = uncertainty_of(training, fitted, recipe, seed=0, draws=FOLD_DRAWS)
-        law, solution = type(fitted.solution.law), fitted.solution
-        low, high = known.one_run(law, solution.theta, Points.of(law, solution.centre, held_out.named), level)
-        predicted, _ = fitted.predict(*held_out.columns(law.variables))
-        error = predicted - linked(law, held_out.loss)
-        kappa = order.of(held_out.named) / order.of(training.named).max()
-        folds.append(Fold(kappa, error, low, high))
-    return folds
+    tasks = [_Task(*split, recipe, order, level) for split in splits(sample, recipe.law, order)]
+    return list(carrying(engine, recipe.law)(_fold, tasks))
+
+
+def _fold(task: _Task) -> Fold:
+    training, held_out, recipe, order, level = task
+    fitted = estimate(training, recipe)
+    known = uncertainty_of(training, fitted, recipe, seed=0, draws=FOLD_DRAWS)
+    law, solution = type(fitted.solution.law), fitted.solution
+    low, high = known.one_run(law, solution.theta, Points.of(law, solution.centre, held_out.named), level)
+    predicted, _ = fitted.predict(*held_out.columns(law.variables))
+    error = predicted - linked(law, held_out.loss)
+    kappa = order.of(held_out.named) / order.of(training.named).max()
+    return Fold(kappa, error, low, high)
 
 
 def reached(folds: list[Fold]) -> float:

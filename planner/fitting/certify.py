@@ -9,9 +9,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.ndimage import label
 
-from planner.fitting.branch import Bound, branch_and_bound
+from planner.engines import Engine, Told, carrying, here, untold
+from planner.fitting.affine import Affine
+from planner.fitting.branch import Bound, branch_and_bound, profiles
 from planner.fitting.configurations import configurations
-from planner.fitting.descend import Box, descend
+from planner.fitting.descend import descend
 from planner.fitting.estimate import in_window
 from planner.fitting.objective import Huber, Objective
 from planner.fitting.posterior import posterior
@@ -25,6 +27,8 @@ from planner.laws.law import Law
 from planner.runs.sample import Sample
 
 RANDOM_STARTS = 100
+STARTS_CHUNK = 25  # random starts that descend together
+STEPS = ("random starts", "profile of the exponents", "lower bound")
 AGREEMENT = 1e-8  # relative, in the objective
 EXPONENTS = (0.02, 1.5)  # where the profile is taken and the bound holds
 PROFILE_CELLS = 40  # per exponent
@@ -87,38 +91,63 @@ def certify(
     seed: int = 0,
     tolerance: float = 1e-4,
     cell_limit: int = 20_000,
+    engine: Engine = here,
+    progress: Told = untold,
 ) -> Certificate:
-    """Solve, then look for anything lower, three ways (see Certificate); `tolerance` is the gap that counts as proven."""
+    """Solve, then look for anything lower, three ways (see Certificate); `tolerance` is the gap that counts as proven.
+
+    `engine` does the work, `progress` hears each of STEPS as it begins.
+    """
     law = find_law(law) if isinstance(law, str) else law
     solution = solve(law, x, loss, objective=objective)
     columns, y = checked(law, x, loss)
     inputs = law.inputs(solution.centre, *columns)
     problem = Problem(law, inputs, y, np.ones((1, y.size)), solution.delta, Forms.none(law.lower.size))
-    end = descend(problem.at, random_starts(law, y, RANDOM_STARTS, seed), Box(law.lower, law.upper), limit=300)
-    reached = int((end.value <= solution.value * (1 + AGREEMENT) + 1e-24).sum())
+    progress(STEPS[0])
+    ends = _descended(problem, Affine.free(law), random_starts(law, y, RANDOM_STARTS, seed), engine)
+    reached = int((ends <= solution.value * (1 + AGREEMENT) + 1e-24).sum())
     profile = bound = None
     if law is Chinchilla:
         relative = Relative(inputs[0], inputs[1], np.exp(y), solution.delta)
-        profile = profiled(relative)
+        progress(STEPS[1])
+        profile = profiled(relative, engine)
+        progress(STEPS[2])
         at = (float(profile.minima[0, 0]), float(profile.minima[0, 1]))
-        bound = branch_and_bound(relative, at, EXPONENTS, tolerance=tolerance, limit=cell_limit)
-    return Certificate(solution, solution.value, RANDOM_STARTS, reached, float(end.value.min()), profile, bound)
+        bound = branch_and_bound(relative, at, EXPONENTS, tolerance=tolerance, limit=cell_limit, engine=engine)
+    return Certificate(solution, solution.value, RANDOM_STARTS, reached, float(ends.min()), profile, bound)
 
 
-def certify_recipe(sample: Sample, recipe: Recipe, *, seed: int = 0) -> Certificate:
+def certify_recipe(
+    sample: Sample, recipe: Recipe, *, seed: int = 0, engine: Engine = here, progress: Told = untold
+) -> Certificate:
     """A recipe's certificate: of a textbook fit as above; of the default recipe by random starts, its prior included."""
     runs = sample.at(in_window(sample.flops, recipe.window))
     if recipe.model_error is None:
-        return certify(recipe.law, (runs.params, runs.tokens), runs.loss, objective=recipe.objective, seed=seed)
+        return certify(
+            recipe.law, (runs.params, runs.tokens), runs.loss, objective=recipe.objective, seed=seed, engine=engine,
+            progress=progress,
+        )  # fmt: skip
+    progress(STEPS[0])
     data, y = configurations(runs.params, runs.tokens, runs.loss), np.log(runs.loss)
     found = posterior(recipe.law, data, recipe.law.prior(y), recipe.model_error, recipe.constraints)
     starts = projected(found.problem, found.affine, random_starts(recipe.law, y, RANDOM_STARTS, seed))
     at = found.affine.expansion(found.problem.at)
     best = projected(found.problem, found.affine, found.solution.theta[None])
     value = float(at(best, np.zeros(1, int), True).value[0])
-    end = descend(at, starts, found.affine.box, limit=300)
-    reached = int((end.value <= value * (1 + AGREEMENT)).sum())
-    return Certificate(found.solution, value, RANDOM_STARTS, reached, float(end.value.min()), None, None)
+    ends = _descended(found.problem, found.affine, starts, engine)
+    reached = int((ends <= value * (1 + AGREEMENT)).sum())
+    return Certificate(found.solution, value, RANDOM_STARTS, reached, float(ends.min()), None, None)
+
+
+def _descended(problem: Problem, affine: Affine, starts: Array, engine: Engine) -> Array:
+    """The objectives `(S,)` where descents from starts `(S, q)` end."""
+    parts = [(problem, affine, starts[at : at + STARTS_CHUNK]) for at in range(0, len(starts), STARTS_CHUNK)]
+    return np.concatenate(list(carrying(engine, problem.law)(_ends, parts)))
+
+
+def _ends(part: tuple[Problem, Affine, Array]) -> Array:
+    problem, affine, starts = part
+    return descend(affine.expansion(problem.at), starts, affine.box, limit=300).value
 
 
 def random_starts(law: type[Law], log_loss: Array, count: int, seed: int) -> Array:
@@ -130,10 +159,10 @@ def random_starts(law: type[Law], log_loss: Array, count: int, seed: int) -> Arr
     return np.random.default_rng(seed).uniform(low[:p], high[:p], (count, p))
 
 
-def profiled(runs: Relative) -> Profile:
+def profiled(runs: Relative, engine: Engine = here) -> Profile:
     """Local minima of a 40 x 40 profile among their eight neighbours (a plateau counts once), the lowest one refined."""
     grid = np.linspace(*EXPONENTS, PROFILE_CELLS)
-    value = _on_grid(runs, grid, grid)
+    value = _on_grid(runs, grid, grid, engine)
     wall = np.pad(value, 1, constant_values=np.inf)
     shifts = [(i, j) for i in range(3) for j in range(3) if (i, j) != (1, 1)]
     around = np.min([wall[i : i + PROFILE_CELLS, j : j + PROFILE_CELLS] for i, j in shifts], axis=0)
@@ -141,14 +170,13 @@ def profiled(runs: Relative) -> Profile:
     cells = [_lowest_cell(value, numbered == i + 1) for i in range(count)]
     cells.sort(key=lambda cell: float(value[cell]))
     minima = np.array([[grid[i], grid[j]] for i, j in cells])
-    minima[0], lowest = _refined(runs, minima[0], grid[1] - grid[0])
+    minima[0], lowest = _refined(runs, minima[0], grid[1] - grid[0], engine)
     return Profile(minima, lowest, EXPONENTS)
 
 
-def _on_grid(runs: Relative, alphas: Array, betas: Array) -> Array:
+def _on_grid(runs: Relative, alphas: Array, betas: Array, engine: Engine) -> Array:
     alpha, beta = (column.ravel() for column in np.meshgrid(alphas, betas, indexing="ij"))
-    parts = [runs.profile(alpha[i : i + 200], beta[i : i + 200]) for i in range(0, alpha.size, 200)]
-    return np.concatenate(parts).reshape(alphas.size, betas.size)
+    return profiles(runs, alpha, beta, engine).reshape(alphas.size, betas.size)
 
 
 def _lowest_cell(value: Array, part: NDArray[np.bool_]) -> tuple[int, int]:
@@ -156,11 +184,11 @@ def _lowest_cell(value: Array, part: NDArray[np.bool_]) -> tuple[int, int]:
     return int(i), int(j)
 
 
-def _refined(runs: Relative, centre: Array, half: float) -> tuple[Array, float]:
+def _refined(runs: Relative, centre: Array, half: float, engine: Engine) -> tuple[Array, float]:
     value = np.inf
     for _ in range(ZOOMS):
         alphas, betas = (np.maximum(middle + half * np.linspace(-1, 1, 9), EXPONENTS[0]) for middle in centre)
-        values = _on_grid(runs, alphas, betas)
+        values = _on_grid(runs, alphas, betas, engine)
         i, j = np.unravel_index(int(values.argmin()), values.shape)
         centre, value, half = np.array([alphas[i], betas[j]]), float(values.min()), half * ZOOM
     return centre, value

@@ -9,6 +9,7 @@ from itertools import combinations
 
 import numpy as np
 
+from planner.engines import Engine, here
 from planner.errors import InputError
 from planner.fitting.automatic import for_columns
 from planner.fitting.backtest import backtest_table, folds_of
@@ -205,13 +206,16 @@ def _with_choice(made: Fit) -> Fit:
 
 
 def run_backtest(
-    runs: RunTable | Sample, recipe: Recipe | None = None, *, level: float = 0.9
+    runs: RunTable | Sample, recipe: Recipe | None = None, *, level: float = 0.9, engine: Engine = here
 ) -> tuple[BacktestRow, ...]:
-    """Hide the large runs of a table or sample, predict them from the small ones; rows by compute ratio."""
+    """Hide the large runs of a table or sample, predict them from the small ones; rows by compute ratio.
+
+    `engine` makes the fits (`planner.engines`).
+    """
     _require_level(level)
     sample, recipe, _, _ = _posed(runs, recipe)
     require_identifiable(sample, recipe.law)
-    return backtest_table(folds_of(sample, recipe, level=level))
+    return backtest_table(folds_of(sample, recipe, level=level, engine=engine))
 
 
 def _posed(

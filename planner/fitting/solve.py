@@ -9,6 +9,7 @@ from typing import cast
 import numpy as np
 from numpy.typing import ArrayLike
 
+from planner.engines import Engine, here
 from planner.errors import InputError
 from planner.fitting.affine import Affine, LetterPrior, constrained
 from planner.fitting.bootstrap import refits
@@ -108,11 +109,13 @@ def bootstrap(
     weight: ArrayLike | None = None,
     noise: ArrayLike | None = None,
     constraints: Constraints | None = None,
+    engine: Engine = here,
 ) -> Array:
     """Refits to runs drawn with replacement, as thetas `(resamples, p)` in the centre of all runs.
 
     With `clusters`, labels `(n_runs,)`, whole clusters are drawn: checkpoints of one run, replicates of one
-    configuration. Each refit starts at the optimum of all runs and keeps that fit's Huber delta. Same seed, same draws.
+    configuration. Each refit starts at the optimum of all runs and keeps that fit's Huber delta. Same seed, same draws, whichever
+    `engine` makes them (`planner.engines`).
     """
     law = find_law(law) if isinstance(law, str) else law
     said = constraints or Constraints()
@@ -128,7 +131,7 @@ def bootstrap(
     if number < 2:
         raise InputError("the runs form a single cluster", "a bootstrap draws clusters: give labels that differ")
     draws = np.random.default_rng(seed).multinomial(number, np.full(number, 1 / number), resamples).astype(float)
-    return refits(last, affine, end.theta[0], draws[:, member] * base)
+    return refits(last, affine, end.theta[0], draws[:, member] * base, engine)
 
 
 def _posed(

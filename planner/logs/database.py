@@ -40,8 +40,8 @@ CREATE TABLE IF NOT EXISTS evals (segment INTEGER, step BIGINT, name VARCHAR, un
 def held(path: Path | None, *, patience: float = PATIENCE) -> Iterator[duckdb.DuckDBPyConnection]:
     """The database in a file, or in memory without one; nobody else can open the file meanwhile.
 
-    Raises WorldError when another import still holds the file after `patience` seconds, InputError for a file that is
-    not ours.
+    Raises WorldError when another import still holds the file after `patience` seconds, and when the disk is full;
+    InputError for a file that is not ours.
     """
     connection = _connect(path, patience)
     with tempfile.TemporaryDirectory(prefix="planner-") as spill:
@@ -50,6 +50,10 @@ def held(path: Path | None, *, patience: float = PATIENCE) -> Iterator[duckdb.Du
                 connection.execute("SET temp_directory = ?", [spill])
             connection.execute(f"SET threads = 2; SET memory_limit = '{MEMORY}'; SET enable_progress_bar = false")
             yield connection
+        except duckdb.Error as error:
+            if not _disk_failed(error):
+                raise
+            raise _full(path) from None
         finally:
             connection.close()
 
@@ -95,6 +99,8 @@ def _connect(path: Path | None, patience: float) -> duckdb.DuckDBPyConnection:
         try:
             return duckdb.connect(str(path))
         except duckdb.IOException as error:
+            if _disk_failed(error):
+                raise _full(path) from None
             if "lock" not in str(error).lower():
                 raise InputError(
                     f"{path}: not a database of `planner import`", "choose another folder with -o"
@@ -107,6 +113,16 @@ def _connect(path: Path | None, patience: float) -> duckdb.DuckDBPyConnection:
             time.sleep(0.1)
         except duckdb.Error:
             raise InputError(f"{path}: not a database of `planner import`", "choose another folder with -o") from None
+
+
+def _disk_failed(error: duckdb.Error) -> bool:
+    """Whether a write failed, in whichever of its errors DuckDB tells it."""
+    return any(words in str(error) for words in ("No space left", "Could not write", "not enough disk space"))
+
+
+def _full(path: Path | None) -> WorldError:
+    where = "the temporary folder" if path is None else str(path)
+    return WorldError(f"{where}: cannot be written: no space left on the disk", "free some, and import again")
 
 
 def _check_schema(connection: duckdb.DuckDBPyConnection, path: Path | None) -> None:

@@ -9,13 +9,13 @@ from truths import REPOSITORY
 
 from planner.assess.assessment import FRACTIONS, Assessment, assess_plan
 from planner.assess.designs import own_runs, rival_runs
-from planner.assess.engines import processes
 from planner.assess.gates import _believed, gate_errors
 from planner.assess.scores import DesignScore, score
 from planner.assess.trials import CHUNK, Outcomes, Rates, Runs, Task, play, trained
 from planner.assess.truths import Kind, truth_of
 from planner.assess.verdict import verdict
 from planner.decisions.drift import MEAN, covariance, posterior
+from planner.engines import processes
 from planner.errors import InputError
 from planner.fitting.estimate import estimate, t_quantile
 from planner.fitting.recipe import default_recipe

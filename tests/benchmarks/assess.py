@@ -17,9 +17,9 @@ import numpy as np
 
 from planner.assess.assessment import assess_plan
 from planner.assess.designs import own_runs
-from planner.assess.engines import processes
 from planner.assess.trials import CHUNK, Outcomes, Rates, Runs, Task, play
 from planner.assess.truths import Kind
+from planner.engines import processes
 from planner.fitting.estimate import estimate
 from planner.fitting.recipe import default_recipe
 from planner.runs.columns import Count

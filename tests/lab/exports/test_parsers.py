@@ -180,6 +180,42 @@ def test_skypilots_own_schema_takes_every_task():
             assert task.num_nodes == 2
 
 
+@pytest.mark.parametrize(("gpus", "claim"), [(8, ""), (16, "outputs")])
+def test_kubernetes_own_schema_takes_every_object(gpus, claim):
+    schema = pytest.importorskip("kubernetes_validate")
+    yaml = pytest.importorskip("yaml")
+    version = schema.latest_version()
+    files = export(plan(list(NASTY), n_accelerators=gpus), "kubernetes", Settings(claim=claim)).files
+    kinds = []
+    for file, text in files.items():
+        if file.startswith("jobs"):
+            for thing in yaml.safe_load_all(text):
+                assert schema.validate(thing, version, strict=True)  # a key that the schema does not know is an error
+                kinds.append(thing["kind"])
+    assert kinds.count("Job") == len(NASTY)
+    assert kinds.count("Service") == (len(NASTY) if gpus > 8 else 0)
+
+
+def test_kubernetes_own_schema_refuses_what_is_wrong():
+    schema = pytest.importorskip("kubernetes_validate")
+    yaml = pytest.importorskip("yaml")
+    (text,) = export(plan(["a"]), "kubernetes").files.values()
+    for key, value in (("completions", "two"), ("complexions", 2)):
+        thing = yaml.safe_load(text)
+        thing["spec"][key] = value
+        with pytest.raises(schema.ValidationError):
+            schema.validate(thing, schema.latest_version(), strict=True)
+
+
+def test_skypilots_own_schema_refuses_what_is_wrong():
+    sky = pytest.importorskip("sky")
+    yaml = pytest.importorskip("yaml")
+    files = export(plan(["a"]), "skypilot").files
+    task = yaml.safe_load(next(text for file, text in files.items() if file.startswith("tasks/")))
+    with pytest.raises(ValueError, match="num_gnomes"):
+        sky.Task.from_yaml_config({**task, "num_gnomes": 2})
+
+
 def expanded(text: str, variables: dict[str, str]) -> str:
     """What Kubernetes makes of a command (k8s.io/kubernetes/third_party/forked/golang/expansion)."""
     return re.sub(

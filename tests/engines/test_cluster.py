@@ -1,0 +1,196 @@
+"""A real Dask scheduler with real workers on this machine: the numbers of one process, whatever is killed."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from jobs import drawn, kills_once, refuses
+from running import run_planner
+from truths import REPOSITORY
+
+from planner.engines import here, opened
+from planner.errors import InputError, WorldError
+
+HERE = Path(__file__).parent
+needs_dask = pytest.mark.skipif(
+    subprocess.run([sys.executable, "-c", "import distributed"], capture_output=True).returncode != 0,
+    reason="Dask is not installed (pip install 'scaling-planner[dask]')",
+)
+
+
+class Cluster:
+    """A scheduler and workers, each a process of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.processes = folder, []
+        file = folder / "scheduler.json"
+        self.scheduler = self.start(
+            "scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard", "--scheduler-file", file
+        )
+        began = time.monotonic()
+        while not file.exists() or not file.read_text():
+            assert self.scheduler.poll() is None and time.monotonic() - began < 120
+            time.sleep(0.05)
+        self.tcp = json.loads(file.read_text())["address"]
+        self.address = self.tcp.replace("tcp://", "dask://")
+
+    def start(self, what: str, *arguments: object) -> subprocess.Popen:
+        """A command of Dask in the background."""
+        process = subprocess.Popen(
+            [sys.executable, "-m", f"distributed.cli.dask_{what}", *map(str, arguments)], cwd=HERE,
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        self.processes.append(process)
+        return process
+
+    def worker(self) -> subprocess.Popen:
+        """One more worker."""
+        return self.start(
+            "worker", self.tcp, "--nthreads", "1", "--no-nanny", "--no-dashboard", "--local-directory", self.folder
+        )
+
+    def close(self) -> None:
+        """Kill them all."""
+        for process in self.processes:
+            process.kill()
+            process.wait()
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory):
+    made = Cluster(tmp_path_factory.mktemp("dask"))
+    made.worker(), made.worker()
+    yield made
+    made.close()
+
+
+@needs_dask
+def test_a_cluster_gives_the_numbers_of_one_process_in_order(cluster):
+    with opened(cluster.address) as engine:
+        np.testing.assert_array_equal(list(engine(drawn, range(30))), list(here(drawn, range(30))))
+
+
+@needs_dask
+def test_a_worker_killed_in_the_middle_loses_no_result(cluster, tmp_path):
+    extra = cluster.worker()
+    with opened(cluster.address) as engine:
+        found = []
+        for number in engine(kills_once, [(seed, str(tmp_path)) for seed in range(60)]):
+            found.append(number)
+            if len(found) == 12:
+                extra.kill()
+    cluster.worker()  # in the place of the one that its work killed
+    assert (tmp_path / "killed").exists()
+    assert found == [float(np.random.default_rng(seed).normal()) for seed in range(60)]
+
+
+@needs_dask
+def test_an_error_of_the_work_is_the_works_own(cluster):
+    with opened(cluster.address) as engine, pytest.raises(InputError, match="three is not allowed") as refused:
+        list(engine(refuses, range(8)))
+    assert refused.value.hint == "try four"
+
+
+@needs_dask
+def test_assess_prints_the_same_bytes_on_every_engine(cluster, tmp_path):
+    asked = ("assess", REPOSITORY / "sweeps/seven_b_on_64_gpus.toml", "--worlds", 4, "--designs", "ray", "--json")
+    said = [
+        run_planner(*asked, "--engine", engine, cwd=tmp_path)
+        for engine in ("processes:1", "processes:2", cluster.address)
+    ]
+    assert [one.code for one in said] == [0, 0, 0], [one.err for one in said]
+    assert said[0].out == said[1].out == said[2].out
+    assert "[1/" in said[2].err
+
+
+@needs_dask
+def test_a_certificate_and_a_backtest_are_the_same_on_every_engine(cluster):
+    from truths import TRUTHS, noisy
+
+    from planner.fitting.backtest import folds_of
+    from planner.fitting.certify import certify
+    from planner.fitting.recipe import choose_recipe
+    from planner.fitting.solve import bootstrap
+    from planner.runs.columns import Count
+    from planner.runs.sample import Sample
+
+    params, tokens, loss = noisy(TRUTHS["besiroglu"], 0.01, 5)
+    sample = Sample(params, tokens, loss, Count.ACTIVE, "", "", {}, ())
+    recipe = choose_recipe("chinchilla")
+
+    def made(engine):
+        proof = certify("chinchilla", (params, tokens), loss, engine=engine, cell_limit=800)
+        draws = bootstrap("chinchilla", (params, tokens), loss, engine=engine, resamples=4000)
+        folds = folds_of(sample, recipe, engine=engine)
+        assert folds
+        return [proof.lowest, proof.profile.lowest, proof.bound.lower, proof.bound.cells, draws.tobytes(),
+                *(fold.low.tobytes() + fold.error.tobytes() for fold in folds)]  # fmt: skip
+
+    with opened(cluster.address) as dask, opened("processes:2") as two:
+        assert made(here) == made(two) == made(dask)
+
+
+@needs_dask
+def test_workers_that_compute_with_something_else_are_refused(cluster, monkeypatch):
+    from planner.engines import cluster as module
+
+    monkeypatch.setattr(module, "fingerprint", lambda: "numpy 0.1")
+    with opened(cluster.address) as engine, pytest.raises(WorldError, match=r"has Python .* this machine numpy 0\.1"):
+        list(engine(drawn, range(3)))
+
+
+@needs_dask
+def test_a_scheduler_that_goes_away_is_one_line(tmp_path):
+    own, said = Cluster(tmp_path), []
+    with opened(own.address, said.append) as engine, pytest.raises(WorldError, match="the scheduler went away"):
+        own.worker()
+        for _ in engine(drawn, range(400)):
+            own.scheduler.kill()
+    own.close()
+    assert said == [f"{own.address} has no workers yet: waiting for the first"]
+
+
+@needs_dask
+def test_an_address_where_nobody_or_somebody_else_answers_is_one_line(tmp_path):
+    import socket
+
+    from planner.engines.cluster import cluster as connected
+
+    with socket.socket() as deaf:
+        deaf.bind(("127.0.0.1", 0))
+        deaf.listen()
+        for port in (deaf.getsockname()[1], 1):
+            with (
+                pytest.raises(WorldError, match="no Dask scheduler answers there within 2 s"),
+                connected("127.0.0.1", port, patience=2),
+            ):
+                pass
+    done = run_planner(
+        "assess", REPOSITORY / "sweeps/seven_b_on_64_gpus.toml", "--engine", "dask://127.0.0.1:1", cwd=tmp_path
+    )
+    assert done.code == 3
+    first, second = done.err.strip().split("\n")
+    assert first == "planner: dask://127.0.0.1:1: no Dask scheduler answers there within 10 s"
+    assert second.startswith("  try: start `dask scheduler`")
+
+
+def test_without_dask_it_is_one_line(planner, monkeypatch):
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    done = planner("assess", REPOSITORY / "sweeps/seven_b_on_64_gpus.toml", "--engine", "dask://127.0.0.1:8786")
+    assert done.code == 2
+    assert done.err == (
+        "planner: --engine dask://127.0.0.1:8786 needs Dask, which is not installed\n"
+        "  try: pip install 'scaling-planner[dask]'\n"
+    )
+
+
+def test_an_engine_that_is_none_is_told_before_any_work(planner):
+    done = planner("assess", REPOSITORY / "sweeps/seven_b_on_64_gpus.toml", "--engine", "tcp://127.0.0.1:8786")
+    assert done.code == 2
+    assert "is none that there is" in done.err
