@@ -14,11 +14,12 @@ from planner.text import slug
 
 
 class Ending(StrEnum):
-    """How a run ended here. A failed one is tried again by the next launch, the others are not."""
+    """How a run ended here. A failed one is tried again by the next launch, the others are not; a gate cancels."""
 
     COMPLETED = "completed"
     DIVERGED = "diverged"
     FAILED = "failed"
+    CANCELLED = "cancelled"
 
 
 @dataclass(frozen=True)
