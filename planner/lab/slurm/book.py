@@ -24,9 +24,10 @@ FIRST, FAILED, PREEMPTED = "", "failed", "preempted"  # why a run was submitted
 
 @dataclass(frozen=True)
 class Entry:
-    """A run in an array: why it was submitted, and its plan row and branch steps, or the script that trains it."""
+    """A run in an array: its name, why it was submitted, and its plan row and branch steps, or the script that trains it."""
 
     run_id: str
+    name: str
     because: str = FIRST
     row: dict[str, Any] = field(default_factory=dict)
     branch_steps: tuple[int, ...] = ()

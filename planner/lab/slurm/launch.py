@@ -322,11 +322,11 @@ class Launch:
         return scheduler.submit(name, str(path.resolve()), options, keep=self._lock)
 
     def _entry(self, run: str) -> Entry:
-        because = self._again.get(run, FIRST)
+        because, name = self._again.get(run, FIRST), self._runs[run].name
         scripts = self._settings.scripts
         if scripts is not None:
-            return Entry(run, because, script=scripts[self._runs[run].name])
-        return Entry(run, because, dict(self._rows[run]), tuple(self._branch_steps.get(run, ())))
+            return Entry(run, name, because, script=scripts[name])
+        return Entry(run, name, because, dict(self._rows[run]), tuple(self._branch_steps.get(run, ())))
 
     def _note_tasks(self, submission: Submission) -> None:
         for index, entry in enumerate(submission.entries):

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import cast
 
 from planner.errors import PlannerError, WorldError
-from planner.lab.exports.run import run_name
 from planner.lab.local.places import Ending, Outcome, Places
 from planner.lab.local.worker import Job, Trainer, done, last_words
 from planner.lab.slurm.book import Entry, Submission, read, write_job
@@ -31,7 +30,7 @@ def perform(folder: Path, array: str, index: int, make: Callable[[], Trainer]) -
     submission = read(state / f"{array}.json")
     _note_job(state / f"{array}.job")
     entry, places = submission.entries[index], Places(folder)
-    _name_job(entry.run_id)
+    _name_job(entry.name)
     train = _by_script(entry) if entry.script else make()
     began = time.monotonic()
     while True:
@@ -57,7 +56,7 @@ def _by_script(entry: Entry) -> Trainer:
 
     def train(job: Job) -> Outcome:
         places = job.places
-        log = places.logs / f"{run_name(job.run_id)}.log"
+        log = places.logs / f"{entry.name}.log"
         log.parent.mkdir(parents=True, exist_ok=True)
         environment = {
             "PLANNER_ROOT": str(places.folder / "output"),
@@ -90,13 +89,13 @@ def _note_job(path: Path) -> None:
         write_job(path, int(job))
 
 
-def _name_job(run_id: str) -> None:
+def _name_job(name: str) -> None:
     """Let the queue show the run; it may not."""
     job = os.environ.get("SLURM_JOB_ID", "")
     if job.isdigit():
         with contextlib.suppress(OSError, subprocess.SubprocessError):
             subprocess.run(  # noqa: S603 - a list of arguments, no shell
-                ["scontrol", "update", f"JobId={job}", f"JobName={run_name(run_id)}"],  # noqa: S607
+                ["scontrol", "update", f"JobId={job}", f"JobName={name}"],  # noqa: S607
                 capture_output=True, timeout=10, check=False,
             )  # fmt: skip
 
