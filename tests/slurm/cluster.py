@@ -104,6 +104,8 @@ class Cluster:
         """Start slurmctld and wait until it answers; jobs of an earlier one go on unless `-c` is given."""
         self._start("slurmctld", "slurmctld", "-D", "-f", str(self.folder / "slurm.conf"), *options)
         self._until("slurmctld answers", lambda: "UP" in self.call("scontrol", "ping", seconds=5))
+        if any(name.startswith("slurmd-") for name in self._daemons):
+            self._wait_for_nodes()
 
     def stop_controller(self) -> None:
         """Kill slurmctld with -9, as a machine that loses power does; its saved state stays."""
@@ -166,8 +168,11 @@ class Cluster:
         self.start_controller("-c")
         for number in range(self.nodes):
             self._start(f"slurmd-n{number}", "slurmd", "-D", "-N", f"n{number}", "-f", str(self.folder / "slurm.conf"))
-        count = ("sinfo", "-h", "-p", "main", "-t", "idle", "-o", "%D")
-        self._until("nodes are idle", lambda: self.call(*count, seconds=5).strip() == str(self.nodes))
+        self._wait_for_nodes()
+
+    def _wait_for_nodes(self) -> None:
+        count = ("sinfo", "-h", "-p", "main", "-r", "-t", "idle,mixed,allocated,completing", "-o", "%D")
+        self._until("nodes are up", lambda: sum(map(int, self.call(*count, seconds=5).split())) == self.nodes)
 
 
 def free_ports(number: int) -> int:

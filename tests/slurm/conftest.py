@@ -25,6 +25,7 @@ def _cluster() -> Iterator[real.Cluster]:
 @pytest.fixture
 def slurm(_cluster: real.Cluster, monkeypatch: pytest.MonkeyPatch) -> real.Cluster:
     """The cluster, found by every command that a test starts."""
+    _cluster.call("scancel", "--user=root")
     for name, value in _cluster.environment.items():
         monkeypatch.setenv(name, value)
     return _cluster

@@ -116,8 +116,10 @@ def test_one_array_per_shape_and_a_second_launch_submits_nothing(slurm, planner,
 def test_a_run_that_a_person_cancels_is_not_submitted_again_by_that_launch(slurm, tmp_path):
     plan = write(tmp_path / "plan.csv", row("long1"), row("ok1"))
     launch = start(*arguments(plan, tmp_path / "out"))
-    until(lambda: "long1" in slurm.call("squeue", "-h", "-t", "running", "-o", "%j").split(), "the long run is running")
-    slurm.call("scancel", "--name=long1")
+    until(
+        lambda: traces(tmp_path / "out").get("long1") and states(slurm) == ["RUNNING"], "the long run is running, alone"
+    )
+    slurm.call("scancel", slurm.call("squeue", "-h", "-r", "-o", "%i").strip())
     out, err = launch.communicate(timeout=PATIENT)
     assert launch.returncode == 0 and json.loads(out)["failed"] == {"long1": "failed: cancelled in the queue"}, err
     assert traces(tmp_path / "out")["long1"] == ["start"]

@@ -197,23 +197,28 @@ class Launch:
 
     def _retry(self, run: str, how: Ended) -> None:
         """Submit the run once more, or give it up when that was done often enough."""
-        kind, why = how.kind, how.why
-        if kind != BY_HAND:
-            most = self._settings.attempts if kind == FAILED else self._settings.preemptions
-            times = self._causes[run].count(kind) + 1
+        reason = self._in_words(run, how)
+        if how.kind != BY_HAND:
+            most = self._settings.attempts if how.kind == FAILED else self._settings.preemptions
+            times = self._causes[run].count(how.kind) + 1
             if times < most:
-                self._again[run] = kind
+                self._again[run] = how.kind
                 return
-            said = "failed" if kind == FAILED else "lost its place"
-            why = f"{said} {times} times: {why}" if times > 1 else why
-        words = "" if why.endswith("queue") else last_words(self._output(run))
-        reason = f"{why}: {words}" if words and words not in why and not words.startswith(f"{run}:") else why
+            if times > 1:
+                reason = f"{'failed' if how.kind == FAILED else 'lost its place'} {times} times: {reason}"
         outcome = Outcome(run, Ending.FAILED, reason=reason)
         self._places.write_outcome(outcome)
         self._book.give_up(run)
         if self._settings.scripts is None:
             close_log(self._places, outcome)
         self._end(outcome)
+
+    def _in_words(self, run: str, how: Ended) -> str:
+        """How a task ended, with the last thing that it printed where that says more."""
+        words = last_words(self._output(run)).removeprefix("planner: ")
+        if how.kind == BY_HAND or not words or words in how.why or words.startswith(f"{run}:"):
+            return how.why
+        return words if how.why == "failed" else f"{how.why}: {words}"
 
     def _output(self, run: str) -> Path:
         name, index = self._where[run][-1]

@@ -57,7 +57,9 @@ class Partition:
 
 def require_commands() -> None:
     """Refuse a machine without Slurm's commands."""
-    lost = next((name for name in ("sbatch", "squeue", "scontrol", "scancel") if shutil.which(name) is None), None)
+    lost = next(
+        (name for name in ("sbatch", "squeue", "scontrol", "scancel", "sinfo") if shutil.which(name) is None), None
+    )
     if lost:
         raise InputError(
             f"{lost}: not found: --on slurm needs Slurm's commands on this machine", "log in to a node of the cluster"
@@ -115,6 +117,12 @@ def partitions() -> list[Partition]:
     return [
         _partition(line) for line in _asked("scontrol", "show", "partition", "--oneliner").splitlines() if line.strip()
     ]
+
+
+def all_up() -> bool:
+    """Whether every node answers and takes jobs; a node that is down now may be back when a job's turn comes."""
+    states = _asked("sinfo", "--noheader", "--format=%T").lower().split()
+    return not any(re.search(r"down|unk|drain|fail|maint|boot|\*|reserved|power", state) for state in states)
 
 
 def largest_array() -> int:

@@ -29,6 +29,7 @@ OURS = (
     "nodes",
     "quiet",
 )
+UNAVAILABLE = "Requested node configuration is not available"  # ESLURM_REQUESTED_NODE_CONFIG_UNAVAILABLE
 
 _BODY = """
 set -euo pipefail
@@ -79,6 +80,8 @@ def check(arrays: Sequence[Array], settings: Settings, options: Sequence[str], f
         try:
             scheduler.check(script(array, settings, folder), options)
         except scheduler.Refused as refused:
+            if UNAVAILABLE in str(refused) and not scheduler.all_up():
+                continue  # sbatch judges by the nodes that answer now
             raise InputError(f"{who}: sbatch says: {refused}", "see `sinfo`; more options go to --sbatch") from None
 
 

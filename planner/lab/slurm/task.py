@@ -96,7 +96,7 @@ def _name_job(name: str) -> None:
         with contextlib.suppress(OSError, subprocess.SubprocessError):
             subprocess.run(  # noqa: S603 - a list of arguments, no shell
                 ["scontrol", "update", f"JobId={job}", f"JobName={name}"],  # noqa: S607
-                capture_output=True, timeout=10, check=False,
+                capture_output=True, timeout=30, check=False,
             )  # fmt: skip
 
 
