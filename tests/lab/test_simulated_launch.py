@@ -8,7 +8,7 @@ import shutil
 
 def test_init_propose_launch_import_fit(planner, tmp_path):
     assert planner("init").code == 0
-    text = (tmp_path / "my_sweep.toml").read_text().replace('"0.5x final"', '"0.02x final"')
+    text = (tmp_path / "my_sweep.toml").read_text().replace('"0.5x final"', '"0.1x final"')
     (tmp_path / "my_sweep.toml").write_text(text)
     assert planner("propose", "my_sweep.toml", "-o", "plan").code == 0
     dry = planner(
@@ -34,7 +34,7 @@ def test_init_propose_launch_import_fit(planner, tmp_path):
 
 def test_a_run_that_diverged_or_failed_says_so_and_its_branches_are_skipped(planner, tmp_path):
     planner("init")
-    text = (tmp_path / "my_sweep.toml").read_text().replace('"0.5x final"', '"0.02x final"')
+    text = (tmp_path / "my_sweep.toml").read_text().replace('"0.5x final"', '"0.1x final"')
     (tmp_path / "my_sweep.toml").write_text(f'{text}\n[lab]\nfailure_rate = 0.3\n[hyperparameters]\nschedule = "wsd"\n')
     planner("propose", "my_sweep.toml", "-o", "plan")
     done = planner("launch", "plan/plan.csv", "--on", "simulated", "--sweep", "my_sweep.toml", "-o", "lab", "--json")
