@@ -23,7 +23,7 @@ def record(order: Order, launched: Launched | None, places: Places) -> dict[str,
         "skipped": order.skipped if launched is None else launched.skipped,
         "failed": {} if launched is None else launched.failed,
         "completed": sum(outcome.status is Ending.COMPLETED for outcome in outcomes.values()),
-        "left": order.left,
+        "left": order.left if launched is None else launched.left,
         "folder": str(places.folder),
         "logs": str(places.logs),
     }

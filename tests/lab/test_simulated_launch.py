@@ -22,7 +22,7 @@ def test_init_propose_launch_import_fit(planner, tmp_path):
     said = planner("import", "lab/logs", "--plan", "plan/plan.csv", "-o", "runs", "--json")
     assert said.json["n_runs"] == len(runs) and not said.json["unplanned"] and said.json["missing"] == []
     assert said.json["hours_ratio"] is None or 0.9 < said.json["hours_ratio"] < 1.1
-    assert planner("fit", "runs/runs.csv", "--where", "kind=scaling", "--json").code == 0
+    assert planner("fit", "runs/runs.csv", "--where", "kind=scaling", "--count", "params_active", "--json").code == 0
 
     first = {log.name: log.read_bytes() for log in (tmp_path / "lab/logs").iterdir()}
     again = planner("launch", "plan/plan.csv", "--on", "simulated", "--sweep", "my_sweep.toml", "-o", "lab", "--json")

@@ -207,11 +207,26 @@ class Launch:
             if times > 1:
                 reason = f"{'failed' if how.kind == FAILED else 'lost its place'} {times} times: {reason}"
         outcome = Outcome(run, Ending.FAILED, reason=reason)
-        self._places.write_outcome(outcome)
+        self._write(outcome)
         self._book.give_up(run)
         if self._settings.scripts is None:
             close_log(self._places, outcome)
         self._end(outcome)
+
+    def _write(self, outcome: Outcome) -> None:
+        """Note how a run ended, under its lock where nobody has it.
+
+        A task that starts removes what a killed one was about to write, and could take our temporary file for that: then again.
+        """
+        for left in (2, 1, 0):
+            try:
+                with held(self._places.lock(outcome.run_id)):
+                    self._places.write_outcome(outcome)
+                return
+            except WorldError:
+                if not left:
+                    raise
+                time.sleep(0.2)
 
     def _in_words(self, run: str, how: Ended) -> str:
         """How a task ended, with the last thing that it printed where that says more."""
@@ -248,7 +263,7 @@ class Launch:
         for run, why in self._gates.closed.items():
             if run in self._open:
                 outcome = Outcome(run, Ending.CANCELLED, reason=why)
-                self._places.write_outcome(outcome)
+                self._write(outcome)
                 self._skip(run, why)
 
     def _outcomes(self) -> dict[str, Outcome]:
