@@ -162,11 +162,13 @@ def test_a_state_that_slurm_does_not_have_is_the_worlds_failure():
         (Task("PREEMPTED", ""), True, "preempted", True),
         (Task("NODE_FAIL", ""), True, "preempted", True),
         (Task("CANCELLED", ""), True, "cancelled", True),
+        (Task("PENDING", "launch failed requeued held"), True, "preempted", True),
         (None, True, "cancelled", False),
         (None, False, "preempted", False),
     ],
 )
 def test_how_a_task_without_an_outcome_ended(task, known, kind, sure):
+    assert not active(task)
     found = ended(task, None, known=known)
     assert (found.kind, found.sure) == (kind, sure)
 

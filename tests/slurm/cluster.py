@@ -29,7 +29,7 @@ SlurmctldHost=localhost(127.0.0.1)
 SlurmUser=root
 SlurmdUser=root
 AuthType=auth/munge
-AuthInfo=socket={folder}/run/munge.sock,cred_expire=2
+AuthInfo=socket={folder}/run/munge.sock,cred_expire=10
 SlurmctldPort={port}
 SlurmctldParameters=enable_configless
 StateSaveLocation={folder}/state

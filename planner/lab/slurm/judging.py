@@ -22,6 +22,7 @@ ITS_FATE = {
     "PREEMPTED": "preempted", "NODE_FAIL": "its node failed", "BOOT_FAIL": "its node did not boot",
     "REVOKED": "revoked", "LAUNCH_FAILED": "its node could not start it",
 }  # fmt: skip
+NOT_STARTED = "launch failed requeued held"  # a task that waits for ever: its node could not start it (squeue's reason)
 BY_HAND = "cancelled"  # by a person or an administrator: not submitted again in this round
 
 
@@ -39,7 +40,13 @@ class Ended:
 
 def active(task: Task | None) -> bool:
     """Whether a task is in the queue or runs. Raises WorldError for a state that Slurm does not have."""
-    if task is None or task.state in OWN_FAULT or task.state in ITS_FATE or task.state == "CANCELLED":
+    if (
+        task is None
+        or task.reason == NOT_STARTED
+        or task.state in OWN_FAULT
+        or task.state in ITS_FATE
+        or task.state == "CANCELLED"
+    ):
         return False
     if task.state in ACTIVE:
         return True
@@ -59,6 +66,8 @@ def ended(task: Task | None, outcome: Outcome | None, *, known: bool) -> Ended:
     if task is None:
         return Ended(BY_HAND, "cancelled in the queue", sure=False) if known else Ended(
             PREEMPTED, "Slurm no longer knows its job", sure=False)  # fmt: skip
+    if task.reason == NOT_STARTED:
+        return Ended(PREEMPTED, "its node could not start it", sure=True)
     if task.state == "CANCELLED":
         return Ended(BY_HAND, "cancelled in the queue", sure=True)
     if task.state in ITS_FATE:

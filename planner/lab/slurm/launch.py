@@ -22,7 +22,7 @@ from planner.lab.local.worker import held, last_words
 from planner.lab.slurm import scheduler
 from planner.lab.slurm.book import FAILED, FIRST, PREEMPTED, Book, Entry, Submission
 from planner.lab.slurm.closing import close_log
-from planner.lab.slurm.judging import BY_HAND, Ended, active, ended
+from planner.lab.slurm.judging import BY_HAND, NOT_STARTED, Ended, active, ended
 from planner.lab.slurm.scheduler import Queue
 from planner.lab.slurm.script import script
 
@@ -277,6 +277,8 @@ class Launch:
         for submission in self._book.submissions.values():
             for index, entry in enumerate(submission.entries):
                 task = queue.tasks.get((submission.name, index))
+                if task is not None and task.reason == NOT_STARTED:
+                    over.append((queue.jobs[submission.name], index))
                 if entry.run_id in self._open or task is None or not active(task):
                     continue
                 outcome = self._places.outcome(entry.run_id)
