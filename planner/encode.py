@@ -11,13 +11,12 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from enum import Enum
 from pathlib import Path
-from typing import Any
-
-import duckdb
-import numpy as np
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from planner.errors import InputError
+
+if TYPE_CHECKING:  # a worker that writes JSON starts without them
+    import pandas as pd
 
 FORMATS = ("csv", "jsonl", "parquet")
 # Text that a spreadsheet takes for a formula (OWASP, CSV injection: = + - @ tab CR, and their full-width forms), also behind
@@ -39,6 +38,8 @@ def table_bytes(frame: pd.DataFrame, kind: str) -> bytes:
         lines = (to_json(row, indent=None) for row in frame.to_dict("records"))
         return "".join(line + "\n" for line in lines).encode("utf-8")
     if kind == "parquet":
+        import duckdb
+
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / "table.parquet"
             with duckdb.connect() as connection:
@@ -60,9 +61,11 @@ def unguard_formula(cell: str) -> str:
 
 
 def _csv(frame: pd.DataFrame) -> bytes:
+    from pandas.api.types import is_numeric_dtype
+
     shown, returns = frame.copy(), False
     for name in frame.columns:
-        if pd.api.types.is_numeric_dtype(frame[name]):
+        if is_numeric_dtype(frame[name]):
             continue
         texts = [text for text in frame[name].unique() if isinstance(text, str)]
         guarded = {text: guard_formula(text) for text in texts if guard_formula(text) != text}
@@ -84,18 +87,14 @@ def _plain(value: object) -> Any:  # noqa: ANN401 - JSON is what it is
     match value:
         case None | bool() | int() | str():
             return value.value if isinstance(value, Enum) else value
-        case float() | np.floating():
+        case float():
             return float(value) if math.isfinite(value) else None
-        case np.bool_():
-            return bool(value)
-        case np.integer():
-            return int(value)
         case Enum():
             return _plain(value.value)
         case Mapping():
             return {str(key): _plain(item) for key, item in value.items()}
-        case np.ndarray():
-            return _plain(value.tolist())
+    if hasattr(value, "tolist"):  # numpy's numbers and arrays
+        return _plain(value.tolist())
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {field.name: _plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
     if isinstance(value, (Sequence, Iterator)):

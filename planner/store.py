@@ -18,13 +18,14 @@ import sys
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from planner.encode import table_bytes, to_json
 from planner.errors import InputError, WorldError
 from planner.text import scrubbed
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 SCHEMA = 1
 ROUNDING = 1e-6  # relative: what another processor or numpy may change in a fit

@@ -28,7 +28,10 @@ def export(
         typer.Option("--to", help="csv, jsonl, parquet, shell, slurm, wandb, hydra, skypilot or kubernetes."),
     ],
     trainer: Annotated[
-        str, typer.Option(help="Whose flags: flags (the plan's columns), megatron, torchtitan, olmo-core, nanochat.")
+        str,
+        typer.Option(
+            help="Whose flags: flags (the plan's columns), config (a file a run), megatron, torchtitan, olmo-core, nanochat."
+        ),
     ] = "flags",
     command: Annotated[
         str, typer.Option(help="Shell that starts the training; the flags follow it. Left out: torchrun.")

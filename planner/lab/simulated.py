@@ -13,7 +13,7 @@ from planner.lab.world import BROKEN, DIVERGENT_RATE, DIVERGES_TOO_FAST, World
 from planner.sweep.file.tables import Lab
 
 
-class _Run(NamedTuple):
+class Run(NamedTuple):
     """What the lab needs of a planned run."""
 
     run_id: str
@@ -40,7 +40,7 @@ def run_plan(plan: pd.DataFrame, world: World, lab: Lab) -> Iterator[dict[str, o
     usual = usual_of({str(name): value for name, value in (lines or records)[0].items()})
     fates: dict[str, str] = {}
     for record in records:
-        run = _Run._make(record[name] for name in _Run._fields)
+        run = Run._make(record[name] for name in Run._fields)
         trunk = str(record.get("trunk_id", ""))
         best = world.best_setting(run.params_active_non_embedding, run.tokens)
         state, done = _fate(run.run_id, run.lr_peak / best[0], world, lab)
@@ -51,7 +51,7 @@ def run_plan(plan: pd.DataFrame, world: World, lab: Lab) -> Iterator[dict[str, o
 
 
 def _record(
-    run: _Run, row: Mapping[object, object], state: str, done: float, best: tuple[float, float], world: World, lab: Lab,
+    run: Run, row: Mapping[object, object], state: str, done: float, best: tuple[float, float], world: World, lab: Lab,
     usual: Mapping[str, float],
 ) -> dict[str, object]:  # fmt: skip
     trunk, resumed = str(row.get("trunk_id", "")), float(str(row.get("resumed_tokens", 0)))

@@ -83,7 +83,7 @@ def next_runs(sweep: Sweep, runs: RunTable, *, everything: bool = False) -> Next
     spent = {str(name): float(part["gpu_hours"].sum()) for name, part in frame.groupby("study", sort=False)}
     law = _fitted(frame, runs, sweep.prior)
     parts: list[pd.DataFrame] = []
-    closed: list[Closed] = []
+    closed: tuple[Closed, ...] = ()
     worth: Worth | None = None
     why: list[str] = []
     for study in sweep.file.study:
@@ -91,7 +91,8 @@ def next_runs(sweep: Sweep, runs: RunTable, *, everything: bool = False) -> Next
         if isinstance(study, ScalingStudy) and study.design == "optimal":
             part, worth, said = _scaling(plan, study, frame, law, spent.get(name, 0.0), everything=everything)
         elif isinstance(study, IdeasStudy):
-            part, closed, said = _ideas(plan, study, frame, law)
+            stage = _ideas(plan, study, frame, law)
+            part, closed, said = stage.due, stage.closed, stage.said
         else:
             part, said = _fixed(plan, study, frame)
         parts.append(part)
@@ -100,7 +101,7 @@ def next_runs(sweep: Sweep, runs: RunTable, *, everything: bool = False) -> Next
     running = tuple(frame.loc[frame["status"] == Status.RUNNING, "run_id"])
     return Next(
         runs=due,
-        closed=tuple(closed),
+        closed=closed,
         stop=due.empty and not running,
         reason="; ".join(why),
         spent=spent,
@@ -256,9 +257,29 @@ def _unused(setting: Setting, study: ScalingStudy, requests: Sequence[Request], 
     return [replace(one, seed=one.seed + shifts[one.cell.trunk or one.cell]) for one in requests]
 
 
-def _ideas(
-    plan: Plan, study: IdeasStudy, frame: pd.DataFrame, law: Fit | None
-) -> tuple[pd.DataFrame, list[Closed], str]:
+@dataclass(frozen=True)
+class Stage:
+    """Where an ideas study stands: the first stage that is not complete, its runs due, the gates closed so far, and why."""
+
+    number: int
+    due: pd.DataFrame
+    closed: tuple[Closed, ...]
+    said: str
+
+
+def stage_of(plan: Plan, runs: RunTable) -> Stage | None:
+    """Where the plan's ideas study stands, given the table of `runs`; None without such a study.
+
+    Runs of stages beyond `number` wait for its gate, which needs its runs and a law. Raises InputError as `next_runs` does.
+    """
+    study = next((study for study in plan.setting.sweep.file.study if isinstance(study, IdeasStudy)), None)
+    if study is None:
+        return None
+    frame = _checked(runs, plan)
+    return _ideas(plan, study, frame, _fitted(frame, runs, plan.setting.sweep.prior))
+
+
+def _ideas(plan: Plan, study: IdeasStudy, frame: pd.DataFrame, law: Fit | None) -> Stage:
     """The first stage that is not complete, for the ideas that the gates before it let on."""
     planned = plan.runs[plan.runs["kind"] == "ideas"]
     mine = frame[frame["kind"] == "ideas"]
@@ -269,13 +290,14 @@ def _ideas(
         here = planned[(planned["stage"] == stage) & ~planned["variant"].isin(gone)]
         due = _short(_due(here, mine), here, mine)
         if len(due):
-            return due, closed, f"{len(due)} runs of stage {stage} of {last}, {_alive(here)} ideas"
+            return Stage(stage, due, tuple(closed), f"{len(due)} runs of stage {stage} of {last}, {_alive(here)} ideas")
         if mine.loc[mine["run_id"].isin(here["run_id"]), "status"].eq(Status.RUNNING).any():
-            return due, closed, f"stage {stage} is still out"
+            return Stage(stage, due, tuple(closed), f"stage {stage} is still out")
         if stage == last:
-            return due, closed, "complete"
+            return Stage(stage, due, tuple(closed), "complete")
         if law is None:
-            return due, closed, f"stage {stage} is back; its gate waits for the law, which needs more scaling runs"
+            waits = f"stage {stage} is back; its gate waits for the law, which needs more scaling runs"
+            return Stage(stage, due, tuple(closed), waits)
         upto = RunTable(mine[mine["stage"] <= stage].reset_index(drop=True), "runs", "", {})
         closed += close_stage(plan.setting, study, plan.runs, upto, law.law, closed, stage)
     raise AssertionError("the last stage returns")

@@ -7,7 +7,7 @@ import shlex
 from planner.lab.exports.quote import ROOT, comment, lines, word
 from planner.lab.exports.run import Run
 from planner.lab.exports.settings import Settings
-from planner.lab.exports.trainers import TRAINERS
+from planner.lab.exports.trainers import TRAINERS, Trainer
 from planner.lab.exports.trainers.flag import Told, tell
 
 TORCHRUN = (
@@ -36,7 +36,7 @@ def script(run: Run, settings: Settings, home: str = BESIDE) -> str:
             *(comment(line) for line in heading if line),
             "set -euo pipefail",
             *_environment(run),
-            *([f'export PYTHONPATH={home}"${{PYTHONPATH:+:$PYTHONPATH}}"'] if trainer.files([run]) else []),
+            *_files(run, trainer, home),
             *_trunk(run),
             f'mkdir -p -- "${ROOT}/{run.name}"',
             lines(f"exec {command}", [word(flag) for flag in said.arguments]),
@@ -63,6 +63,14 @@ def _environment(run: Run) -> list[str]:
         f"export PLANNER_NODES={run.nodes} PLANNER_GPUS_PER_NODE={run.gpus_per_node} PLANNER_NODE_RANK={rank}",
         'export PLANNER_MASTER_ADDR="${PLANNER_MASTER_ADDR:-localhost}" PLANNER_MASTER_PORT="${PLANNER_MASTER_PORT:-29500}"',
     ]
+
+
+def _files(run: Run, trainer: Trainer, home: str) -> list[str]:
+    """Where the files that the trainer needs lie: Python modules, and the run's own settings."""
+    names = trainer.files([run])
+    config = f"runs/{run.name}.json"
+    modules = [f'export PYTHONPATH={home}"${{PYTHONPATH:+:$PYTHONPATH}}"'] if names.keys() - {config} else []
+    return modules + ([f"export PLANNER_CONFIG={home}/{config}"] if config in names else [])
 
 
 def _trunk(run: Run) -> list[str]:

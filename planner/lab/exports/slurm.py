@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import groupby
 
 from planner.lab.exports.run import Run, waves
@@ -12,6 +13,10 @@ from planner.lab.exports.shell import run_scripts
 
 LIMITS = (1, 2, 4, 8, 12, 24, 48, 72, 96, 120, 144, 168)  # hours; few limits make few arrays
 
+MASTER = """PLANNER_MASTER_ADDR=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | sed -n 1p)
+export PLANNER_MASTER_ADDR PLANNER_MASTER_PORT=$((20000 + SLURM_JOB_ID % 20000))
+"""  # where the processes of a run on several nodes meet
+
 _BODY = """
 set -euo pipefail
 here=${1:-$SLURM_SUBMIT_DIR}  # submit.sh gives the folder of the export; else sbatch was called in it
@@ -19,9 +24,7 @@ name=$(sed -n "$((SLURM_ARRAY_TASK_ID + 1))p" "$here/@LIST@")
 [ -n "$name" ] || { echo "no run $SLURM_ARRAY_TASK_ID in $here/@LIST@" >&2; exit 1; }
 scontrol update "JobId=$SLURM_JOB_ID" "JobName=$name" || true  # the queue then shows the run, not the array
 export PLANNER_ROOT="${PLANNER_ROOT:-$PWD/output}"
-PLANNER_MASTER_ADDR=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | sed -n 1p)
-export PLANNER_MASTER_ADDR PLANNER_MASTER_PORT=$((20000 + SLURM_JOB_ID % 20000))
-mkdir -p -- "$PLANNER_ROOT/$name"
+@MASTER@mkdir -p -- "$PLANNER_ROOT/$name"
 echo "run $name on $SLURM_JOB_NODELIST, log in $PLANNER_ROOT/$name/log.txt"
 srun --kill-on-bad-exit=1 bash "$here/runs/$name.sh" >>"$PLANNER_ROOT/$name/log.txt" 2>&1
 """
@@ -35,6 +38,17 @@ after=()
 """
 
 
+@dataclass(frozen=True)
+class Array:
+    """Runs of one shape and time limit: nodes, accelerators a node (0: none asked for), whole hours (0: no limit)."""
+
+    name: str
+    nodes: int
+    gpus_per_node: int
+    hours: int
+    runs: tuple[Run, ...]
+
+
 def slurm(runs: Sequence[Run], settings: Settings) -> dict[str, str]:
     """runs/NAME.sh, array-*.sbatch with its array-*.txt of names, submit.sh."""
     found, submit = run_scripts(runs, settings), _SUBMIT
@@ -42,11 +56,12 @@ def slurm(runs: Sequence[Run], settings: Settings) -> dict[str, str]:
         if depth:
             submit += 'after=(--dependency="afterany:$(IFS=:; echo "${jobs[*]}")")  # branches follow their trunks\n'
         submit += "jobs=()\n"
-        for name, limit, part in _arrays(wave, depth, settings):
-            found[f"{name}.txt"] = "".join(f"{run.name}\n" for run in part)
-            found[f"{name}.sbatch"] = _array(name, limit, part, settings)
+        for array in arrays(wave, settings, depth):
+            name = array.name
+            found[f"{name}.txt"] = "".join(f"{run.name}\n" for run in array.runs)
+            found[f"{name}.sbatch"] = _script(array, settings)
             submit += f'jobs+=("$(sbatch --parsable "${{after[@]}}" "$@" "$here/{name}.sbatch" "$here")")\n'
-            submit += f'echo "{name}: {len(part):,} runs, job ${{jobs[-1]}}"\n'
+            submit += f'echo "{name}: {len(array.runs):,} runs, job ${{jobs[-1]}}"\n'
     return {**found, "submit.sh": submit}
 
 
@@ -58,7 +73,12 @@ def limit_hours(run: Run, settings: Settings) -> int:
     return next((limit for limit in LIMITS if limit >= wanted), math.ceil(wanted / 24) * 24)
 
 
-def _arrays(runs: Sequence[Run], depth: int, settings: Settings) -> list[tuple[str, int, list[Run]]]:
+def arrays(runs: Sequence[Run], settings: Settings, depth: int = 0) -> list[Array]:
+    """One array per shape and time limit, split at the largest array; within one the runs keep their order.
+
+    `depth` is how many trunks lie before these runs.
+    """
+
     def shape(run: Run) -> tuple[int, int, int]:
         return run.nodes, run.gpus_per_node, limit_hours(run, settings)
 
@@ -68,25 +88,29 @@ def _arrays(runs: Sequence[Run], depth: int, settings: Settings) -> list[tuple[s
         for part, start in enumerate(range(0, len(same), most)):
             name = f"array-{nodes}x{gpus}" + (f"-{hours}h" if hours else "")
             name += f"-wave{depth + 1}" * (depth > 0) + f"-part{part + 1}" * (len(same) > most)
-            found.append((name, hours, same[start : start + most]))
+            found.append(Array(name, nodes, gpus, hours, tuple(same[start : start + most])))
     return found
 
 
-def _array(name: str, hours: int, runs: Sequence[Run], settings: Settings) -> str:
-    nodes, gpus = runs[0].nodes, runs[0].gpus_per_node
+def directives(array: Array, settings: Settings) -> str:
+    """The lines in which sbatch reads what an array asks for."""
     most = f"%{settings.at_once}" if settings.at_once else ""
-    directives = [
-        f"--job-name={name}",
-        f"--array=0-{len(runs) - 1}{most}",
-        f"--nodes={nodes}",
+    lines = [
+        f"--job-name={array.name}",
+        f"--array=0-{len(array.runs) - 1}{most}",
+        f"--nodes={array.nodes}",
         "--ntasks-per-node=1",
-        f"--gpus-per-node={gpus}",
-        *([f"--time={hours}:00:00"] if hours else []),
+        *([f"--gpus-per-node={array.gpus_per_node}"] if array.gpus_per_node else []),
+        *([f"--time={array.hours}:00:00"] if array.hours else []),
         "--requeue",
         "--open-mode=append",
-        "--output=output/slurm/%x-%A_%a.txt",
     ]
-    head = "".join(f"#SBATCH {directive}\n" for directive in directives)
-    limit = f", at most {hours} h" if hours else ""
-    title = f"# {len(runs):,} runs on {nodes} x {gpus} accelerators{limit}; task k runs line k + 1 of {name}.txt\n"
-    return "#!/usr/bin/env bash\n" + title + head + _BODY.replace("@LIST@", f"{name}.txt")
+    return "".join(f"#SBATCH {line}\n" for line in lines)
+
+
+def _script(array: Array, settings: Settings) -> str:
+    limit = f", at most {array.hours} h" if array.hours else ""
+    title = f"# {len(array.runs):,} runs on {array.nodes} x {array.gpus_per_node} accelerators{limit}; task k runs line k + 1 "
+    head = f"{directives(array, settings)}#SBATCH --output=output/slurm/%x-%A_%a.txt\n"
+    body = _BODY.replace("@LIST@", f"{array.name}.txt").replace("@MASTER@", MASTER)
+    return f"#!/usr/bin/env bash\n{title}of {array.name}.txt\n{head}{body}"

@@ -14,11 +14,12 @@ from planner.text import slug
 
 
 class Ending(StrEnum):
-    """How a run ended here. A failed one is tried again by the next launch, the others are not."""
+    """How a run ended here. A failed one is tried again by the next launch, the others are not; a gate cancels."""
 
     COMPLETED = "completed"
     DIVERGED = "diverged"
     FAILED = "failed"
+    CANCELLED = "cancelled"
 
 
 @dataclass(frozen=True)
@@ -90,6 +91,6 @@ class Places:
                 f"{path}: not an outcome that the planner wrote", "remove it: the run is trained again"
             ) from None
 
-    def write_outcome(self, outcome: Outcome) -> None:
-        """Note how a run ended; whole or not at all."""
-        store.write_bytes(self.state(outcome.run_id) / "outcome.json", (to_json(outcome) + "\n").encode())
+    def write_outcome(self, outcome: Outcome, *, wait: bool = True) -> None:
+        """Note how a run ended; whole or not at all. Without `wait` the caller waits for the disk."""
+        store.write_bytes(self.state(outcome.run_id) / "outcome.json", (to_json(outcome) + "\n").encode(), wait=wait)

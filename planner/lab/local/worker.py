@@ -21,6 +21,8 @@ from planner.encode import to_json
 from planner.errors import InputError, WorldError
 from planner.lab.local.places import Ending, Outcome, Places
 
+TAIL = 2_000  # bytes of a log in which its last line is looked for
+
 
 class Abandoned(Exception):  # noqa: N818 - not an error: nobody waits for this run any more
     """Whoever asked for the run is gone."""
@@ -45,8 +47,11 @@ Trainer = Callable[[Job], Outcome]
 
 
 @contextmanager
-def held(path: Path) -> Iterator[bool]:
-    """Whether the lock is ours while the block runs; WorldError where the file system knows no locks."""
+def held(path: Path) -> Iterator[int | None]:
+    """The file that is locked while the block runs, None when another process holds it; WorldError where there are no locks.
+
+    A child process that inherits the file holds the lock too, for as long as it lives.
+    """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         file = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
@@ -62,9 +67,9 @@ def held(path: Path) -> Iterator[bool]:
                 raise WorldError(
                     f"{path}: cannot be locked: {error.strerror or error}", "launch on a disk with locks"
                 ) from None
-            yield False
+            yield None
         else:
-            yield True
+            yield file
     finally:
         os.close(file)
 
@@ -73,7 +78,7 @@ def done(job: Job, train: Trainer) -> dict[str, object]:
     """Train the run unless another process does or did; how it ended, "busy", or that the world failed."""
     try:
         with held(job.places.lock(job.run_id)) as ours:
-            if not ours:
+            if ours is None:
                 return {"busy": True}
             before = job.places.outcome(job.run_id)
             if before is not None and before.status is not Ending.FAILED:
@@ -100,6 +105,16 @@ def _tried(job: Job, train: Trainer) -> Outcome:
         outcome = Outcome(job.run_id, Ending.FAILED, reason=" ".join(said.split())[:500])
         job.places.write_outcome(outcome)
         return outcome
+
+
+def last_words(path: Path) -> str:
+    """The last line of what a process printed, as one short line."""
+    if not path.is_file():
+        return ""
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - TAIL))
+        lines = file.read().decode("utf-8", errors="replace").strip().splitlines()
+    return " ".join(lines[-1].split())[:300] if lines else ""
 
 
 def serve(train: Trainer, source: TextIO, sink: TextIO) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import shlex
+import subprocess
 import sys
 import warnings
 
@@ -59,7 +61,7 @@ def test_every_column_is_said_or_named_whatever_the_plan_has(trainer, left, expe
     expressed = {column for flag in flags if not flag.why for column in flag.columns}
     named = {column for why in said.missing for column in why.partition(":")[0].split(", ")}
     assert set(run.trained) <= expressed | named
-    if trainer != "flags" and "weird" in run.trained:
+    if trainer not in ("flags", "config") and "weird" in run.trained:
         assert "weird: no such option" in said.missing
 
 
@@ -67,6 +69,25 @@ def test_ones_own_trainer_gets_every_column_under_its_name():
     flags, missing = argv("flags", mixture="web=.7,code=.3", **LAYOUT)
     assert {"--mixture=web=.7,code=.3", "--n_layers=12", "--lr_peak=0.0015", "--tensor_parallel=2"} <= set(flags)
     assert not missing
+
+
+def test_a_trainer_that_reads_a_file_finds_every_cell_of_the_run_in_it(tmp_path):
+    names = ["a'; touch PWNED $(id)", "plain"]
+    show = 'python3 -c "import sys; sys.stdout.write(open(sys.argv[1]).read())" "$PLANNER_CONFIG"'
+    made = export(plan(names, mixture="web=.7,code=.3"), "shell", Settings("config", command=show))
+    assert not made.missing
+    for name, content in made.files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(content)
+    scripts = sorted((tmp_path / "runs").glob("*.sh"))
+    said = [
+        json.loads(subprocess.run(["bash", script], cwd=tmp_path, capture_output=True, check=True).stdout)
+        for script in scripts
+    ]
+    assert {one["run_id"] for one in said} == set(names) and not (tmp_path / "PWNED").exists()
+    assert all(
+        one["mixture"] == "web=.7,code=.3" and one["n_layers"] == 12 and one["lr_peak"] == 0.0015 for one in said
+    )
 
 
 def test_megatron_is_told_the_run_in_its_own_words():

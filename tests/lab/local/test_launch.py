@@ -128,7 +128,7 @@ def test_a_run_that_another_process_holds_is_waited_for(tmp_path):
 def test_a_lock_is_free_once_its_process_is_dead(tmp_path):
     code = (
         "import time\nfrom pathlib import Path\nfrom planner.lab.local.worker import held\n"
-        f"with held(Path({str(tmp_path / 'lock')!r})) as ours:\n    print(ours, flush=True)\n    time.sleep(60)"
+        f"with held(Path({str(tmp_path / 'lock')!r})) as ours:\n    print(ours is not None, flush=True)\n    time.sleep(60)"
     )
     holder = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
     assert holder.stdout.readline() == "True\n"
