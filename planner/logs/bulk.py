@@ -11,8 +11,9 @@ from typing import Any
 import duckdb
 import pandas as pd
 
-from planner.logs.database import add_columns, value_of
+from planner.logs.database import value_of
 from planner.logs.files import literal
+from planner.logs.history import HISTORY, add_measures
 from planner.logs.load import Loaded, Register, append_new
 from planner.logs.measures import Measures, listed
 from planner.logs.names import NATS
@@ -153,11 +154,11 @@ def _load_history(
         code = _code(columns, some)
         numbered = _numbered(connection, some, code, plain=not known)
         beside = Measures(bulk, some, code)
-        add_columns(connection, measures)
+        add_measures(connection, measures)
         selected = "".join(f", {beside.measure(ours, measures)} AS {ours}" for ours in measures)
         start = f"SELECT {numbered} AS segment, {step} AS step"
         rest = f"FROM {bulk.scan} WHERE {code} IS NOT NULL AND {step} IS NOT NULL"
-        _insert(connection, "points", ["segment", "step", *measures], f"{start}{selected} {rest}", some, bulk, loaded)
+        _insert(connection, HISTORY, ["segment", "step", *measures], f"{start}{selected} {rest}", some, bulk, loaded)
         if columns.evals:
             listed = f"unnest([{beside.evaluations(columns)}], recursive := true)"
             names = ["segment", "step", "name", "unit", "value"]
@@ -199,7 +200,7 @@ def _insert(
         connection.execute("DROP TABLE rows_of_known")
         return
     done = value_of(connection, f"INSERT INTO {table} ({', '.join(names)}) {rows}", bulk.parameters)
-    loaded.points += int(done) if table == "points" else 0
+    loaded.points += int(done) if table == HISTORY else 0
     loaded.touched.update(numbers)
 
 

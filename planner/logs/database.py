@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,23 +15,21 @@ from typing import Any
 import duckdb
 
 from planner.errors import InputError, WorldError
+from planner.logs.history import TABLE as HISTORY_TABLE
 
 DATABASE = "lab.duckdb"
-SCHEMA = 1
+SCHEMA = 2
 MEMORY = "1200MB"
 PATIENCE = 60.0  # seconds that an import waits for another one
-# Columns of points that are there only when a log held them.
-SOMETIMES = ("tokens_per_second", "step_seconds", "flops", "mfu")
 
-_TABLES = """
+_TABLES = f"""
 CREATE TABLE IF NOT EXISTS about (schema INTEGER);
 CREATE TABLE IF NOT EXISTS sources (
     place VARCHAR, reader VARCHAR, file VARCHAR, bytes BIGINT, changed BIGINT, sha256 VARCHAR, skipped VARCHAR, imported TIMESTAMP);
 CREATE TABLE IF NOT EXISTS segments (
     segment INTEGER, run VARCHAR, place VARCHAR, key VARCHAR, run_id VARCHAR, name VARCHAR, dialect VARCHAR, attempt INTEGER,
     status VARCHAR, started DOUBLE, ended DOUBLE, settings VARCHAR, config VARCHAR);
-CREATE TABLE IF NOT EXISTS points (
-    segment INTEGER, step BIGINT, tokens DOUBLE, loss DOUBLE, train_loss DOUBLE, lr DOUBLE, time DOUBLE, reason VARCHAR);
+{HISTORY_TABLE}
 CREATE TABLE IF NOT EXISTS evals (segment INTEGER, step BIGINT, name VARCHAR, unit VARCHAR, value DOUBLE);
 """
 
@@ -76,13 +74,6 @@ def value_of(connection: duckdb.DuckDBPyConnection, sql: str, parameters: Sequen
     return rows[0][0] if rows else None
 
 
-def add_columns(connection: duckdb.DuckDBPyConnection, names: Iterable[str]) -> None:
-    """Columns of points that not every log has: added when the first one has them, for empty columns cost time too."""
-    for name in names:
-        if name in SOMETIMES:
-            connection.execute(f"ALTER TABLE points ADD COLUMN IF NOT EXISTS {name} DOUBLE")
-
-
 def _connect(path: Path | None, patience: float) -> duckdb.DuckDBPyConnection:
     if path is None:
         return duckdb.connect()
@@ -124,4 +115,4 @@ def _roll_back(connection: duckdb.DuckDBPyConnection) -> None:
         return  # the transaction is gone already
 
 
-__all__ = ["DATABASE", "PATIENCE", "SOMETIMES", "add_columns", "held", "transaction", "value_of"]
+__all__ = ["DATABASE", "PATIENCE", "held", "transaction", "value_of"]

@@ -14,13 +14,14 @@ import pandas as pd
 
 from planner.encode import to_json
 from planner.errors import InputError, PlannerError, WorldError
+from planner.logs import history
 from planner.logs.bulk import load_bulk
 from planner.logs.clean import Reason
 from planner.logs.database import PATIENCE, held, transaction, value_of
 from planner.logs.detect import Claim, claims_of
 from planner.logs.judge import judge
 from planner.logs.load import Loaded, Register, load_segments
-from planner.logs.points import make_view
+from planner.logs.points import make_checkpoints
 from planner.logs.source import Part, Source
 from planner.logs.table import table_of
 
@@ -118,8 +119,9 @@ def _filled(connection: duckdb.DuckDBPyConnection, claims: list[Claim], settings
         raise failed or _nothing(claims, loaded)
     notes = judge(connection, loaded.touched, settings.keep, settings.window)
     table = table_of(connection)
-    make_view(connection)
-    n_points = value_of(connection, "SELECT count(*) FROM points")
+    history.make_view(connection)
+    make_checkpoints(connection)
+    n_points = value_of(connection, f"SELECT count(*) FROM {history.HISTORY}")
     dropped = connection.execute(
         "SELECT reason, count(*) FROM points WHERE reason IS NOT NULL GROUP BY 1 ORDER BY 1"
     ).fetchall()

@@ -12,13 +12,12 @@ import duckdb
 import pandas as pd
 
 from planner.logs.arrays import points_of
-from planner.logs.database import add_columns, value_of
-from planner.logs.names import POINT
+from planner.logs.database import value_of
+from planner.logs.history import HISTORY, add_measures
 from planner.logs.normalise import columns_of, settings_of
 from planner.logs.segment import Segment
 from planner.logs.source import nested
 
-MEASURES = POINT[1:]
 BATCH = 500_000  # points that stand in memory at once
 
 
@@ -131,13 +130,13 @@ def _write(
     loaded: Loaded,
 ) -> None:
     """The waiting points into the database; of a segment that was there before only those that are new."""
-    for table, frames in (("points", waiting), ("evals", others)):
+    for table, frames in ((HISTORY, waiting), ("evals", others)):
         if not frames:
             continue
         frame = pd.concat(frames, ignore_index=True)
         frames.clear()
-        if table == "points":
-            add_columns(connection, frame.columns)
+        if table == HISTORY:
+            add_measures(connection, frame.columns)
         connection.register("incoming", frame)
         names = ", ".join(frame.columns)
         old = frame["segment"].isin(known)
@@ -149,7 +148,7 @@ def _write(
                 f"INSERT INTO {table} ({names}) SELECT {names} FROM incoming SEMI JOIN fresh USING (segment)"
             )
             connection.unregister("fresh")
-            loaded.points += int((~old).sum()) if table == "points" else 0
+            loaded.points += int((~old).sum()) if table == HISTORY else 0
         if old.any():
             append_new(connection, table, "incoming", list(frame.columns), sorted(known), loaded)
         connection.unregister("incoming")
@@ -170,7 +169,7 @@ def append_new(
     loaded.touched.update(
         number for (number,) in connection.execute("SELECT DISTINCT segment FROM appended").fetchall()
     )
-    if table == "points":
+    if table == HISTORY:
         loaded.points += int(value_of(connection, "SELECT count(*) FROM appended"))
     connection.execute("DROP TABLE appended")
     connection.unregister("known")

@@ -13,7 +13,7 @@ import pandas as pd
 from planner.errors import InputError
 from planner.logs.counts import Counted, counted
 from planner.logs.hours import hours_of
-from planner.logs.judge import read_pieces
+from planner.logs.spans import read_pieces
 from planner.logs.status import STATES, WHOLE, counting, status_of, where
 from planner.logs.stitch import Piece
 from planner.runs.columns import DEFAULT_LOSS_UNIT, Status
