@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import duckdb
 import pandas as pd
 
 from planner.logs.database import value_of
-from planner.logs.files import literal
 from planner.logs.history import HISTORY, add_measures
 from planner.logs.load import Loaded, Register, append_new
 from planner.logs.measures import Measures, listed
@@ -30,6 +28,8 @@ def load_bulk(connection: duckdb.DuckDBPyConnection, register: Register, bulk: B
     """One bulk table into the database: its runs become segments, its rows points or, one row per run, settings."""
     if bulk.slow:
         connection.execute(f"CREATE OR REPLACE TEMP TABLE parsed AS SELECT * FROM {bulk.scan}", list(bulk.parameters))
+        if bulk.rejects:
+            _count_rejects(connection, loaded)
         bulk = replace(bulk, scan="parsed", parameters=[])
     columns = columns_of(bulk.columns, dialect=bulk.dialect, given=loaded.given)
     columns = _with_row_ids(columns, by_file=False)
@@ -41,14 +41,21 @@ def load_bulk(connection: duckdb.DuckDBPyConnection, register: Register, bulk: B
     if ROW_ID in columns.settings and _told_once(groups):
         columns = _with_row_ids(columns, by_file=True)
         groups = _groups(connection, bulk, columns)
-    if bulk.broken:
-        _count_broken(connection, bulk, groups, loaded)
     if all(group.rows <= 1 for group in groups):
         load_rows(connection, register, bulk, loaded)
     else:
         _load_history(connection, register, bulk, columns, groups, loaded)
     if bulk.slow:
         connection.execute("DROP TABLE parsed")
+
+
+def _count_rejects(connection: duckdb.DuckDBPyConnection, loaded: Loaded) -> None:
+    """Lines that were no rows, by what is wrong with them."""
+    for kind, number in connection.execute(
+        "SELECT lower(error_type::VARCHAR), count(*) FROM reject_errors GROUP BY 1"
+    ).fetchall():
+        loaded.skipped[f"line with {kind}"] += int(number)
+    connection.execute("DROP TABLE reject_errors; DROP TABLE reject_scans")
 
 
 # The setting run_id where every row says it; else it is said once for a file, in its config for instance.
@@ -123,15 +130,6 @@ def _groups(connection: duckdb.DuckDBPyConnection, bulk: Bulk, columns: Columns)
         )
         for row in rows
     ]
-
-
-def _count_broken(connection: duckdb.DuckDBPyConnection, bulk: Bulk, groups: list[_Group], loaded: Loaded) -> None:
-    """Lines that are no rows; only files with rows that lack a step can hold any."""
-    suspects = {group.file for group in groups if group.stepped < group.rows} if groups else set(bulk.places)
-    if suspects:
-        broken = int(value_of(connection, bulk.broken, [[literal(Path(file)) for file in sorted(suspects)]]))
-        if broken:
-            loaded.skipped["line that is not a JSON object, or is cut in half"] += broken
 
 
 def _load_history(
