@@ -22,6 +22,7 @@ from planner.logs.units import in_nats
 from planner.runs.where import TRUE
 
 FILE = "planner_file"
+UNCLOSED = "quote that is not closed, with all lines up to the next quote"
 
 
 def load_bulk(connection: duckdb.DuckDBPyConnection, register: Register, bulk: Bulk, loaded: Loaded) -> None:
@@ -54,7 +55,7 @@ def _count_rejects(connection: duckdb.DuckDBPyConnection, loaded: Loaded) -> Non
     for kind, number in connection.execute(
         "SELECT lower(error_type::VARCHAR), count(*) FROM reject_errors GROUP BY 1"
     ).fetchall():
-        loaded.skipped[f"line with {kind}"] += int(number)
+        loaded.skipped[UNCLOSED if kind == "unquoted value" else f"line with {kind}"] += int(number)
     connection.execute("DROP TABLE reject_errors; DROP TABLE reject_scans")
 
 

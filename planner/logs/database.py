@@ -53,12 +53,12 @@ def held(path: Path | None, *, patience: float = PATIENCE) -> Iterator[duckdb.Du
 
 
 @contextmanager
-def transaction(connection: duckdb.DuckDBPyConnection, path: Path | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
+def transaction(connection: duckdb.DuckDBPyConnection) -> Iterator[duckdb.DuckDBPyConnection]:
     """One import: it is committed at the end, and leaves nothing behind when anything is raised."""
     try:
         connection.execute("BEGIN")
         connection.execute(_TABLES)
-        _check_schema(connection, path)
+        _check_schema(connection)
         yield connection
         connection.execute("COMMIT")
     except BaseException:
@@ -100,11 +100,12 @@ def _connect(path: Path | None, patience: float) -> duckdb.DuckDBPyConnection:
             raise InputError(f"{path}: not a database of `planner import`", "choose another folder with -o") from None
 
 
-def _check_schema(connection: duckdb.DuckDBPyConnection, path: Path | None) -> None:
+def _check_schema(connection: duckdb.DuckDBPyConnection) -> None:
     found = value_of(connection, "SELECT schema FROM about")
     if found is None:
         connection.execute("INSERT INTO about VALUES (?)", [SCHEMA])
     elif found != SCHEMA:
+        path = value_of(connection, "SELECT path FROM duckdb_databases() WHERE database_name = current_database()")
         raise InputError(f"{path}: schema {found}, not {SCHEMA}", "import into a new folder")
 
 

@@ -97,19 +97,17 @@ def read_logs(
     found = [Source.of(str(source)) for source in sources]
     claims = [claim for source in found for claim in claims_of(source, settings.reader)]
     if isinstance(database, duckdb.DuckDBPyConnection):
-        return _imported(database, None, claims, settings)
+        return _imported(database, claims, settings)
     with held(database, patience=settings.patience) as connection:
-        return _imported(connection, database, claims, settings)
+        return _imported(connection, claims, settings)
 
 
-def _imported(
-    connection: duckdb.DuckDBPyConnection, path: Path | None, claims: list[Claim], settings: Settings
-) -> Logged:
+def _imported(connection: duckdb.DuckDBPyConnection, claims: list[Claim], settings: Settings) -> Logged:
     """One transaction; begun again without the files that turn out to be damaged."""
     damaged: dict[Part, PlannerError] = {}
     while True:
         try:
-            with transaction(connection, path):
+            with transaction(connection):
                 return _filled(connection, claims, settings, damaged)
         except DamagedError as error:
             damaged |= error.found

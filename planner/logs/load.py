@@ -137,35 +137,34 @@ def _write(
         frames.clear()
         if table == HISTORY:
             add_measures(connection, frame.columns)
-        connection.register("incoming", frame)
-        names = ", ".join(frame.columns)
+        names = list(frame.columns)
         old = frame["segment"].isin(known)
         if not old.all():
-            fresh = frame.loc[~old, "segment"].unique()
-            loaded.touched.update(map(int, fresh))
-            connection.register("fresh", pd.DataFrame({"segment": fresh}))
-            connection.execute(
-                f"INSERT INTO {table} ({names}) SELECT {names} FROM incoming SEMI JOIN fresh USING (segment)"
-            )
-            connection.unregister("fresh")
-            loaded.points += int((~old).sum()) if table == HISTORY else 0
+            fresh = frame.loc[~old]
+            loaded.touched.update(map(int, fresh["segment"].unique()))
+            connection.register("incoming", fresh)
+            connection.execute(f"INSERT INTO {table} ({', '.join(names)}) SELECT {', '.join(names)} FROM incoming")
+            connection.unregister("incoming")
+            loaded.points += len(fresh) if table == HISTORY else 0
         if old.any():
-            append_new(connection, table, "incoming", list(frame.columns), sorted(known), loaded)
-        connection.unregister("incoming")
+            connection.register("incoming", frame.loc[old])
+            append_new(connection, table, "incoming", names, sorted(known), loaded)
+            connection.unregister("incoming")
 
 
 def append_new(
     connection: duckdb.DuckDBPyConnection, table: str, incoming: str, names: list[str], known: list[int], loaded: Loaded
 ) -> None:
-    """The rows of known segments that the database does not hold yet, digit for digit."""
+    """The rows of known segments that the database does not hold yet, digit for digit, in the order in which they came."""
     connection.register("known", pd.DataFrame({"segment": known}))
     same = " AND ".join(f"old.{name} IS NOT DISTINCT FROM new.{name}" for name in names)
     connection.execute(
-        f"CREATE OR REPLACE TEMP TABLE appended AS SELECT * FROM {incoming} new WHERE segment IN (SELECT segment FROM known) "
+        f"CREATE OR REPLACE TEMP TABLE appended AS SELECT * FROM (SELECT *, row_number() OVER () AS nth FROM {incoming}) new "
+        f"WHERE segment IN (SELECT segment FROM known) "
         f"AND NOT EXISTS (SELECT 1 FROM {table} old WHERE old.segment IN (SELECT segment FROM known) AND {same})"
     )
     listed = ", ".join(names)
-    connection.execute(f"INSERT INTO {table} ({listed}) SELECT {listed} FROM appended")
+    connection.execute(f"INSERT INTO {table} ({listed}) SELECT {listed} FROM appended ORDER BY nth")
     loaded.touched.update(
         number for (number,) in connection.execute("SELECT DISTINCT segment FROM appended").fetchall()
     )
