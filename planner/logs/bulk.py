@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import duckdb
 import pandas as pd
 
-from planner.logs.database import add_columns, value_of
-from planner.logs.files import literal
+from planner.logs.database import value_of
+from planner.logs.history import HISTORY, add_measures
 from planner.logs.load import Loaded, Register, append_new
 from planner.logs.measures import Measures, listed
 from planner.logs.names import NATS
@@ -23,12 +22,15 @@ from planner.logs.units import in_nats
 from planner.runs.where import TRUE
 
 FILE = "planner_file"
+UNCLOSED = "quote that is not closed, with all lines up to the next quote"
 
 
 def load_bulk(connection: duckdb.DuckDBPyConnection, register: Register, bulk: Bulk, loaded: Loaded) -> None:
     """One bulk table into the database: its runs become segments, its rows points or, one row per run, settings."""
     if bulk.slow:
         connection.execute(f"CREATE OR REPLACE TEMP TABLE parsed AS SELECT * FROM {bulk.scan}", list(bulk.parameters))
+        if bulk.rejects:
+            _count_rejects(connection, loaded)
         bulk = replace(bulk, scan="parsed", parameters=[])
     columns = columns_of(bulk.columns, dialect=bulk.dialect, given=loaded.given)
     columns = _with_row_ids(columns, by_file=False)
@@ -40,14 +42,21 @@ def load_bulk(connection: duckdb.DuckDBPyConnection, register: Register, bulk: B
     if ROW_ID in columns.settings and _told_once(groups):
         columns = _with_row_ids(columns, by_file=True)
         groups = _groups(connection, bulk, columns)
-    if bulk.broken:
-        _count_broken(connection, bulk, groups, loaded)
     if all(group.rows <= 1 for group in groups):
         load_rows(connection, register, bulk, loaded)
     else:
         _load_history(connection, register, bulk, columns, groups, loaded)
     if bulk.slow:
         connection.execute("DROP TABLE parsed")
+
+
+def _count_rejects(connection: duckdb.DuckDBPyConnection, loaded: Loaded) -> None:
+    """Lines that were no rows, by what is wrong with them."""
+    for kind, number in connection.execute(
+        "SELECT lower(error_type::VARCHAR), count(*) FROM reject_errors GROUP BY 1"
+    ).fetchall():
+        loaded.skipped[UNCLOSED if kind == "unquoted value" else f"line with {kind}"] += int(number)
+    connection.execute("DROP TABLE reject_errors; DROP TABLE reject_scans")
 
 
 # The setting run_id where every row says it; else it is said once for a file, in its config for instance.
@@ -124,15 +133,6 @@ def _groups(connection: duckdb.DuckDBPyConnection, bulk: Bulk, columns: Columns)
     ]
 
 
-def _count_broken(connection: duckdb.DuckDBPyConnection, bulk: Bulk, groups: list[_Group], loaded: Loaded) -> None:
-    """Lines that are no rows; only files with rows that lack a step can hold any."""
-    suspects = {group.file for group in groups if group.stepped < group.rows} if groups else set(bulk.places)
-    if suspects:
-        broken = int(value_of(connection, bulk.broken, [[literal(Path(file)) for file in sorted(suspects)]]))
-        if broken:
-            loaded.skipped["line that is not a JSON object, or is cut in half"] += broken
-
-
 def _load_history(
     connection: duckdb.DuckDBPyConnection,
     register: Register,
@@ -153,11 +153,11 @@ def _load_history(
         code = _code(columns, some)
         numbered = _numbered(connection, some, code, plain=not known)
         beside = Measures(bulk, some, code)
-        add_columns(connection, measures)
+        add_measures(connection, measures)
         selected = "".join(f", {beside.measure(ours, measures)} AS {ours}" for ours in measures)
         start = f"SELECT {numbered} AS segment, {step} AS step"
         rest = f"FROM {bulk.scan} WHERE {code} IS NOT NULL AND {step} IS NOT NULL"
-        _insert(connection, "points", ["segment", "step", *measures], f"{start}{selected} {rest}", some, bulk, loaded)
+        _insert(connection, HISTORY, ["segment", "step", *measures], f"{start}{selected} {rest}", some, bulk, loaded)
         if columns.evals:
             listed = f"unnest([{beside.evaluations(columns)}], recursive := true)"
             names = ["segment", "step", "name", "unit", "value"]
@@ -199,7 +199,7 @@ def _insert(
         connection.execute("DROP TABLE rows_of_known")
         return
     done = value_of(connection, f"INSERT INTO {table} ({', '.join(names)}) {rows}", bulk.parameters)
-    loaded.points += int(done) if table == "points" else 0
+    loaded.points += int(done) if table == HISTORY else 0
     loaded.touched.update(numbers)
 
 

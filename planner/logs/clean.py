@@ -18,6 +18,8 @@ Marks = NDArray[np.uint8]
 SPIKE_WINDOW = 1000  # values before it that a value is compared with
 SPIKE_SD = 7.0  # OLMo 2 (arXiv 2501.00656, section 3.2): a spike lies seven sd above the mean of the last 1,000 values
 SPIKE_LEAST = 100  # values that must stand before it: fewer say little about their sd
+LEAST_VARIANCE = 1e-12  # of those values: losses that never move have no sd to speak of
+ROUNDING = 1e-9  # of a mean of squares, more than sums of a million values lose
 
 
 class Reason(StrEnum):
@@ -117,28 +119,66 @@ def _superseded(position: NDArray[np.int64], *columns: Array) -> NDArray[np.bool
 
 
 def _mark_spikes(points: Points, marks: Marks) -> None:
-    """Training losses far above the mean of the values before them, by the rule of OLMo 2."""
+    """Training losses far above the mean of the values before them, by the rule of OLMo 2, in the runs that may hold one."""
     counts = (marks == 0) & ~np.isnan(points.train_loss)
-    used = np.arange(counts.size) if counts.all() else np.flatnonzero(counts)
-    if not used.size:
+    whole = bool(counts.all())
+    loss, run = (points.train_loss, points.run) if whole else (points.train_loss[counts], points.run[counts])
+    if not loss.size:
         return
-    loss, run = (points.train_loss, points.run) if counts.all() else (points.train_loss[used], points.run[used])
-    starts = np.flatnonzero(np.concatenate([[True], run[1:] != run[:-1]]))
+    starts = np.append(0, np.flatnonzero(run[1:] != run[:-1]) + 1)
     sizes = np.diff(np.append(starts, loss.size))
+    suspects = may_spike(loss, starts, sizes)
+    if not suspects.any():
+        return
+    rows = np.flatnonzero(np.repeat(suspects, sizes))
+    found = spikes_of(loss[rows], sizes[suspects])
+    marks[np.flatnonzero(counts)[rows[found]]] = REASONS.index(Reason.SPIKE)
+
+
+def spikes_of(loss: Array, sizes: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Values more than SPIKE_SD sd above the mean of the SPIKE_WINDOW values before them; runs of `sizes` one after another."""
+    starts = np.cumsum(sizes) - sizes
     centred = loss - np.repeat(
         np.add.reduceat(loss, starts) / sizes, sizes
     )  # so that sums of squares keep their digits
-    first = np.repeat(starts, sizes)
-    number = np.minimum(np.arange(loss.size) - first, SPIKE_WINDOW)
+    number = np.minimum(np.arange(loss.size) - np.repeat(starts, sizes), SPIKE_WINDOW)
     mean, square = (_before(values, starts, sizes, number) for values in (centred, centred * centred))
     count = np.maximum(number, 1)
-    mean /= count  # in place from here on: twenty million losses are eight passes less
-    square /= count
-    square -= mean * mean  # now the variance
-    np.maximum(square, 1e-12, out=square)
-    centred -= mean
-    spikes = (number >= SPIKE_LEAST) & (centred > 0) & (centred * centred > SPIKE_SD**2 * square)
-    marks[used[spikes]] = REASONS.index(Reason.SPIKE)
+    mean /= count
+    variance = np.maximum(square / count - mean * mean, LEAST_VARIANCE)
+    above = centred - mean
+    return np.asarray((number >= SPIKE_LEAST) & (above > 0) & (above * above > SPIKE_SD**2 * variance))
+
+
+def may_spike(loss: Array, starts: NDArray[np.int64], sizes: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Runs that may hold a spike, `(n_runs,)`: a bound on bins of SPIKE_LEAST values that clears most runs ten times faster.
+
+    The window of every value of a bin holds the nine whole bins before it (the k that there are) and at most one bin more. Its
+    mean is no lower than theirs with one more bin at the lowest value near, and its variance no lower than k / (k + 1) of theirs.
+    """
+    bins = -(-sizes // SPIKE_LEAST)
+    run = np.repeat(np.arange(sizes.size), bins)
+    place = np.arange(run.size) - np.repeat(np.cumsum(bins) - bins, bins)
+    left = starts[run] + place * SPIKE_LEAST
+    summed, squared = np.add.reduceat(loss, left), np.add.reduceat(loss * loss, left)
+    highest, low = np.maximum.reduceat(loss, left), np.minimum.reduceat(loss, left)
+    before = np.minimum(place, SPIKE_WINDOW // SPIKE_LEAST - 1)
+    mean, square = (_sum_before(values, before) / (np.maximum(before, 1) * SPIKE_LEAST) for values in (summed, squared))
+    lowest = low.copy()
+    for back in range(1, SPIKE_WINDOW // SPIKE_LEAST + 1):
+        np.minimum(lowest[back:], low[:-back], out=lowest[back:], where=place[back:] >= back)
+    with np.errstate(invalid="ignore"):
+        variance = np.maximum(square * (1 - ROUNDING) - mean * mean, 0)  # rounding may only lower it
+        bound = (before * mean + lowest) / (before + 1) + SPIKE_SD * np.sqrt(variance * before / (before + 1))
+        cleared = (place == 0) | (highest <= bound)  # not-a-numbers are not cleared
+    return np.asarray(np.logical_or.reduceat(~cleared, np.cumsum(bins) - bins))
+
+
+def _sum_before(values: Array, number: NDArray[np.int64]) -> Array:
+    """The sum of the `number` values before each one."""
+    total = np.concatenate([[0.0], np.cumsum(values)])
+    at = np.arange(values.size)
+    return np.asarray(total[at] - total[at - number])
 
 
 def _before(values: Array, starts: NDArray[np.int64], sizes: NDArray[np.int64], number: NDArray[np.int64]) -> Array:

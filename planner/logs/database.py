@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,23 +15,21 @@ from typing import Any
 import duckdb
 
 from planner.errors import InputError, WorldError
+from planner.logs.history import TABLE as HISTORY_TABLE
 
 DATABASE = "lab.duckdb"
-SCHEMA = 1
+SCHEMA = 2
 MEMORY = "1200MB"
 PATIENCE = 60.0  # seconds that an import waits for another one
-# Columns of points that are there only when a log held them.
-SOMETIMES = ("tokens_per_second", "step_seconds", "flops", "mfu")
 
-_TABLES = """
+_TABLES = f"""
 CREATE TABLE IF NOT EXISTS about (schema INTEGER);
 CREATE TABLE IF NOT EXISTS sources (
     place VARCHAR, reader VARCHAR, file VARCHAR, bytes BIGINT, changed BIGINT, sha256 VARCHAR, skipped VARCHAR, imported TIMESTAMP);
 CREATE TABLE IF NOT EXISTS segments (
     segment INTEGER, run VARCHAR, place VARCHAR, key VARCHAR, run_id VARCHAR, name VARCHAR, dialect VARCHAR, attempt INTEGER,
     status VARCHAR, started DOUBLE, ended DOUBLE, settings VARCHAR, config VARCHAR);
-CREATE TABLE IF NOT EXISTS points (
-    segment INTEGER, step BIGINT, tokens DOUBLE, loss DOUBLE, train_loss DOUBLE, lr DOUBLE, time DOUBLE, reason VARCHAR);
+{HISTORY_TABLE}
 CREATE TABLE IF NOT EXISTS evals (segment INTEGER, step BIGINT, name VARCHAR, unit VARCHAR, value DOUBLE);
 """
 
@@ -51,7 +49,7 @@ def held(path: Path | None, *, patience: float = PATIENCE) -> Iterator[duckdb.Du
             connection.execute(f"SET threads = 2; SET memory_limit = '{MEMORY}'; SET enable_progress_bar = false")
             yield connection
         except duckdb.Error as error:
-            if not _disk_failed(error):
+            if not disk_failed(error):
                 raise
             raise _full(path) from None
         finally:
@@ -59,12 +57,12 @@ def held(path: Path | None, *, patience: float = PATIENCE) -> Iterator[duckdb.Du
 
 
 @contextmanager
-def transaction(connection: duckdb.DuckDBPyConnection, path: Path | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
+def transaction(connection: duckdb.DuckDBPyConnection) -> Iterator[duckdb.DuckDBPyConnection]:
     """One import: it is committed at the end, and leaves nothing behind when anything is raised."""
     try:
         connection.execute("BEGIN")
         connection.execute(_TABLES)
-        _check_schema(connection, path)
+        _check_schema(connection)
         yield connection
         connection.execute("COMMIT")
     except BaseException:
@@ -80,13 +78,6 @@ def value_of(connection: duckdb.DuckDBPyConnection, sql: str, parameters: Sequen
     return rows[0][0] if rows else None
 
 
-def add_columns(connection: duckdb.DuckDBPyConnection, names: Iterable[str]) -> None:
-    """Columns of points that not every log has: added when the first one has them, for empty columns cost time too."""
-    for name in names:
-        if name in SOMETIMES:
-            connection.execute(f"ALTER TABLE points ADD COLUMN IF NOT EXISTS {name} DOUBLE")
-
-
 def _connect(path: Path | None, patience: float) -> duckdb.DuckDBPyConnection:
     if path is None:
         return duckdb.connect()
@@ -99,7 +90,7 @@ def _connect(path: Path | None, patience: float) -> duckdb.DuckDBPyConnection:
         try:
             return duckdb.connect(str(path))
         except duckdb.IOException as error:
-            if _disk_failed(error):
+            if disk_failed(error):
                 raise _full(path) from None
             if "lock" not in str(error).lower():
                 raise InputError(
@@ -115,7 +106,7 @@ def _connect(path: Path | None, patience: float) -> duckdb.DuckDBPyConnection:
             raise InputError(f"{path}: not a database of `planner import`", "choose another folder with -o") from None
 
 
-def _disk_failed(error: duckdb.Error) -> bool:
+def disk_failed(error: duckdb.Error) -> bool:
     """Whether a write failed, in whichever of its errors DuckDB tells it."""
     return any(words in str(error) for words in ("No space left", "Could not write", "not enough disk space"))
 
@@ -125,11 +116,12 @@ def _full(path: Path | None) -> WorldError:
     return WorldError(f"{where}: cannot be written: no space left on the disk", "free some, and import again")
 
 
-def _check_schema(connection: duckdb.DuckDBPyConnection, path: Path | None) -> None:
+def _check_schema(connection: duckdb.DuckDBPyConnection) -> None:
     found = value_of(connection, "SELECT schema FROM about")
     if found is None:
         connection.execute("INSERT INTO about VALUES (?)", [SCHEMA])
     elif found != SCHEMA:
+        path = value_of(connection, "SELECT path FROM duckdb_databases() WHERE database_name = current_database()")
         raise InputError(f"{path}: schema {found}, not {SCHEMA}", "import into a new folder")
 
 
@@ -140,4 +132,4 @@ def _roll_back(connection: duckdb.DuckDBPyConnection) -> None:
         return  # the transaction is gone already
 
 
-__all__ = ["DATABASE", "PATIENCE", "SOMETIMES", "add_columns", "held", "transaction", "value_of"]
+__all__ = ["DATABASE", "PATIENCE", "disk_failed", "held", "transaction", "value_of"]

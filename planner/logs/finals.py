@@ -44,29 +44,27 @@ def last_of(points: Points, marks: Marks, starts: NDArray[np.int64], column: Arr
     smooth = np.minimum(MOST_SMOOTHED, (number * PART_SMOOTHED).astype(np.int64))
     wide = np.clip(np.where(window == 0, smooth, window), 1, np.maximum(number, 1))
     there = number > 0
-    values = column[used]
-    centre = values.mean() if values.size else 0.0
-    total = np.concatenate([[0.0], np.cumsum(values - centre)])
-    last = np.where(there, (total[end] - total[np.maximum(end - wide, 0)]) / wide + centre, np.nan)
-    step = np.full(number.size, np.nan)
-    step[there] = points.step[used[end[there] - 1]]
-    single = there & (wide == 1)
-    last[single] = values[end[single] - 1]  # as it was logged, to the last digit
-    lowest = np.full(number.size, np.nan)
-    if values.size:
-        lowest[there] = _lowest(total, first[there], number[there], wide[there]) + centre
-        plain = np.minimum.reduceat(values, first[there])
-        lowest[there] = np.where(wide[there] == 1, plain, lowest[there])
+    values = column if used.size == column.size else column[used]
+    last, lowest, step = (np.full(number.size, np.nan) for _ in range(3))
+    if there.any():
+        step[there] = points.step[used[end[there] - 1]]
+        last[there], lowest[there] = _means(values, first[there], number[there], wide[there])
     return Final(last, lowest, wide, number, step)
 
 
-def _lowest(total: Array, first: NDArray[np.int64], number: NDArray[np.int64], wide: NDArray[np.int64]) -> Array:
-    """The smallest mean of `wide` neighbours of each run, in bins counted from its end, `(n_runs,)`; `total` are running sums."""
-    bins = number // wide
+def _means(
+    values: Array, first: NDArray[np.int64], number: NDArray[np.int64], wide: NDArray[np.int64]
+) -> tuple[Array, Array]:
+    """The mean of the last `wide` values of each run and the smallest such mean, in bins counted from its end, `(n_runs,)`."""
+    bins = number // wide + 1  # the first holds what is left over
     run = np.repeat(np.arange(bins.size), bins)
     begin = np.cumsum(bins) - bins
-    left = (first + number - bins * wide)[run] + (np.arange(run.size) - begin[run]) * wide[run]
-    return np.asarray(np.minimum.reduceat((total[left + wide[run]] - total[left]) / wide[run], begin), float)
+    place = np.arange(run.size) - begin[run]
+    over = number - (bins - 1) * wide
+    left = first[run] + np.where(place > 0, over[run] + (place - 1) * wide[run], 0)
+    means = np.add.reduceat(values, left) / wide[run]
+    means[begin] = np.inf
+    return means[begin + bins - 1], np.minimum.reduceat(means, begin)
 
 
 def bounds_of(run: NDArray[np.int64], n_runs: int) -> NDArray[np.int64]:
@@ -82,7 +80,11 @@ def seen(marks: Marks) -> NDArray[np.bool_]:
 def ends_of(points: Points, marks: Marks, starts: NDArray[np.int64]) -> tuple[Array, Array]:
     """The last step and the tokens then of each run, `(n_runs,)` each, NaN where none was logged."""
     step, tokens = np.full(starts.size - 1, np.nan), np.full(starts.size - 1, np.nan)
-    for out, column in ((step, points.step.astype(float)), (tokens, points.tokens)):
+    ends = starts[1:] - 1
+    for out, column in ((step, points.step), (tokens, points.tokens)):
+        if (np.diff(starts) > 0).all() and seen(marks[ends]).all() and not np.isnan(column[ends]).any():
+            out[:] = column[ends]  # as nearly always
+            continue
         used = np.flatnonzero(seen(marks) & ~np.isnan(column))
         bounds = np.searchsorted(used, starts)
         there = bounds[1:] > bounds[:-1]

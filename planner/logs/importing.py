@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,15 +15,20 @@ import pandas as pd
 
 from planner.encode import to_json
 from planner.errors import InputError, PlannerError, WorldError
+from planner.logs import history
 from planner.logs.bulk import load_bulk
 from planner.logs.clean import Reason
-from planner.logs.database import PATIENCE, held, transaction, value_of
+from planner.logs.damage import DamagedError, failure_of, notes_on, telling
+from planner.logs.database import PATIENCE, disk_failed, held, transaction, value_of
 from planner.logs.detect import Claim, claims_of
 from planner.logs.judge import judge
 from planner.logs.load import Loaded, Register, load_segments
-from planner.logs.points import make_view
+from planner.logs.points import make_checkpoints
 from planner.logs.source import Part, Source
 from planner.logs.table import table_of
+from planner.text import visible
+
+THREADS = 2
 
 
 @dataclass(frozen=True)
@@ -57,7 +63,8 @@ class Logged:
 
     `mapped` says which of their names became which of ours, `unused` what nothing here knows, `skipped` what could not be
     read, `dropped` how many points do not count by reason, `notes` what a reader should look at. `points` were new in
-    this import, `n_points` are there in all. `error` is a tracker's failure after which the rest was kept.
+    this import, `n_points` are there in all. `error` is what could not be read although the rest was, and is kept: a tracker
+    that failed, files that are damaged.
     """
 
     frame: pd.DataFrame
@@ -81,7 +88,8 @@ def read_logs(
 ) -> Logged:
     """The runs in any lab's logs, through a database in memory or, with `database`, in one that is added to.
 
-    Raises InputError for what cannot be read and WorldError when another import holds the database: nothing is written then.
+    Files that cannot be read are left out, and named, where others can be. Raises InputError when none can, and WorldError
+    when another import holds the database: nothing is written then.
     """
     settings = settings or Settings()
     if not sources:
@@ -89,37 +97,57 @@ def read_logs(
     found = [Source.of(str(source)) for source in sources]
     claims = [claim for source in found for claim in claims_of(source, settings.reader)]
     if isinstance(database, duckdb.DuckDBPyConnection):
-        with transaction(database) as connection:
-            return _filled(connection, claims, settings)
-    with held(database, patience=settings.patience) as connection, transaction(connection, database):
-        return _filled(connection, claims, settings)
+        return _imported(database, claims, settings)
+    with held(database, patience=settings.patience) as connection:
+        return _imported(connection, claims, settings)
 
 
-def _filled(connection: duckdb.DuckDBPyConnection, claims: list[Claim], settings: Settings) -> Logged:
+def _imported(connection: duckdb.DuckDBPyConnection, claims: list[Claim], settings: Settings) -> Logged:
+    """One transaction; begun again without the files that turn out to be damaged."""
+    damaged: dict[Part, PlannerError] = {}
+    while True:
+        try:
+            with transaction(connection):
+                return _filled(connection, claims, settings, damaged)
+        except DamagedError as error:
+            damaged |= error.found
+            if len(damaged) == sum(len(claim.parts) for claim in claims):
+                raise next(iter(damaged.values())) from None
+
+
+def _filled(
+    connection: duckdb.DuckDBPyConnection, claims: list[Claim], settings: Settings, damaged: Mapping[Part, PlannerError]
+) -> Logged:
     loaded = Loaded(settings.columns, settings.constants)
     register = Register(connection)
     files = Files(connection)
-    failed: WorldError | None = None
+    failed = failure_of(damaged, sum(len(claim.parts) for claim in claims))
     for claim in claims:
-        parts = [part for part in claim.parts if files.new(part)]
+        parts = files.new(part for part in claim.parts if part not in damaged)
+        if not parts:
+            continue
         try:
-            log = claim.reader.read(parts) if parts else None
-            if log is not None:
+            with telling(claim.reader, parts):
+                log = claim.reader.read(parts)
                 load_segments(connection, register, log.segments, loaded)
+            with telling(claim.reader, parts, (duckdb.Error,)):  # an InputError is about what a readable table says
                 for bulk in log.bulk:
                     load_bulk(connection, register, bulk, loaded)
-                loaded.skipped += log.skipped
-                files.remember(claim, parts, log.skipped)
+            loaded.skipped += log.skipped
+            files.remember(claim, parts, log.skipped)
         except WorldError as error:
             failed = failed or error
         except duckdb.Error as error:
+            if disk_failed(error):
+                raise
             raise _unreadable(claim, error) from None
     if not value_of(connection, "SELECT count(*) FROM segments"):
         raise failed or _nothing(claims, loaded)
     notes = judge(connection, loaded.touched, settings.keep, settings.window)
     table = table_of(connection)
-    make_view(connection)
-    n_points = value_of(connection, "SELECT count(*) FROM points")
+    history.make_view(connection)
+    make_checkpoints(connection)
+    n_points = value_of(connection, f"SELECT count(*) FROM {history.HISTORY}")
     dropped = connection.execute(
         "SELECT reason, count(*) FROM points WHERE reason IS NOT NULL GROUP BY 1 ORDER BY 1"
     ).fetchall()
@@ -130,7 +158,7 @@ def _filled(connection: duckdb.DuckDBPyConnection, claims: list[Claim], settings
         unused=tuple(loaded.unused),
         skipped=dict(sorted(loaded.skipped.items())),
         dropped={str(reason): int(number) for reason, number in dropped},
-        notes=(*notes, *table.notes),
+        notes=(*notes, *table.notes, *notes_on(damaged)),
         points=loaded.points,
         n_points=int(n_points),
         digest=files.digest(),
@@ -165,15 +193,28 @@ class Files:
         self._contents = {sha256 for *_, sha256 in rows if sha256}
         self._sha256: dict[Path, str] = {}
 
-    def new(self, part: Part) -> bool:
-        """Whether anything of a part has to be read."""
-        if not part.files:
-            return True
-        if all(self._seen.get(str(file)) == _stamp(file) for file in part.files):
-            return False
-        for file in part.files:
-            self._sha256[file] = _sha256(file)
-        return not all(self._sha256[file] in self._contents for file in part.files)
+    def new(self, parts: Iterable[Part]) -> list[Part]:
+        """The parts of which anything has to be read; DamagedError for files that cannot be opened."""
+        changed, damaged = [], {}
+        for part in parts:
+            try:
+                if not part.files or any(self._seen.get(str(file)) != _stamp(file) for file in part.files):
+                    changed.append(part)
+            except WorldError as error:
+                damaged[part] = error
+        with ThreadPoolExecutor(THREADS) as threads:  # hashing leaves Python to others
+            for part, found in zip(changed, threads.map(_hashes, changed), strict=True):
+                if isinstance(found, WorldError):
+                    damaged[part] = found
+                else:
+                    self._sha256 |= found
+        if damaged:
+            raise DamagedError(damaged)
+        return [
+            part
+            for part in changed
+            if not part.files or not all(self._sha256[file] in self._contents for file in part.files)
+        ]
 
     def remember(self, claim: Claim, parts: Sequence[Part], skipped: Counter[str]) -> None:
         """Note in the database that these parts were read whole."""
@@ -209,16 +250,20 @@ def _stamp(file: Path) -> tuple[int, int]:
     try:
         found = file.stat()
     except OSError as error:
-        raise WorldError(f"{file}: {error.strerror or error}") from None
+        raise WorldError(f"{visible(str(file))}: {error.strerror or error}") from None
     return found.st_size, found.st_mtime_ns
 
 
-def _sha256(file: Path) -> str:
-    try:
-        with file.open("rb") as opened_file:
-            return hashlib.file_digest(opened_file, "sha256").hexdigest()
-    except OSError as error:
-        raise WorldError(f"{file}: {error.strerror or error}") from None
+def _hashes(part: Part) -> dict[Path, str] | WorldError:
+    """The hash of each file of a part, or why there is none."""
+    found = {}
+    for file in part.files:
+        try:
+            with file.open("rb") as opened_file:
+                found[file] = hashlib.file_digest(opened_file, "sha256").hexdigest()
+        except OSError as error:
+            return WorldError(f"{part.source.place(file)}: {error.strerror or error}")
+    return found
 
 
 __all__ = ["Logged", "Settings", "parse_keep", "read_logs"]

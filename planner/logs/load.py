@@ -12,13 +12,12 @@ import duckdb
 import pandas as pd
 
 from planner.logs.arrays import points_of
-from planner.logs.database import add_columns, value_of
-from planner.logs.names import POINT
+from planner.logs.database import value_of
+from planner.logs.history import HISTORY, add_measures
 from planner.logs.normalise import columns_of, settings_of
 from planner.logs.segment import Segment
 from planner.logs.source import nested
 
-MEASURES = POINT[1:]
 BATCH = 500_000  # points that stand in memory at once
 
 
@@ -131,46 +130,45 @@ def _write(
     loaded: Loaded,
 ) -> None:
     """The waiting points into the database; of a segment that was there before only those that are new."""
-    for table, frames in (("points", waiting), ("evals", others)):
+    for table, frames in ((HISTORY, waiting), ("evals", others)):
         if not frames:
             continue
         frame = pd.concat(frames, ignore_index=True)
         frames.clear()
-        if table == "points":
-            add_columns(connection, frame.columns)
-        connection.register("incoming", frame)
-        names = ", ".join(frame.columns)
+        if table == HISTORY:
+            add_measures(connection, frame.columns)
+        names = list(frame.columns)
         old = frame["segment"].isin(known)
         if not old.all():
-            fresh = frame.loc[~old, "segment"].unique()
-            loaded.touched.update(map(int, fresh))
-            connection.register("fresh", pd.DataFrame({"segment": fresh}))
-            connection.execute(
-                f"INSERT INTO {table} ({names}) SELECT {names} FROM incoming SEMI JOIN fresh USING (segment)"
-            )
-            connection.unregister("fresh")
-            loaded.points += int((~old).sum()) if table == "points" else 0
+            fresh = frame.loc[~old]
+            loaded.touched.update(map(int, fresh["segment"].unique()))
+            connection.register("incoming", fresh)
+            connection.execute(f"INSERT INTO {table} ({', '.join(names)}) SELECT {', '.join(names)} FROM incoming")
+            connection.unregister("incoming")
+            loaded.points += len(fresh) if table == HISTORY else 0
         if old.any():
-            append_new(connection, table, "incoming", list(frame.columns), sorted(known), loaded)
-        connection.unregister("incoming")
+            connection.register("incoming", frame.loc[old])
+            append_new(connection, table, "incoming", names, sorted(known), loaded)
+            connection.unregister("incoming")
 
 
 def append_new(
     connection: duckdb.DuckDBPyConnection, table: str, incoming: str, names: list[str], known: list[int], loaded: Loaded
 ) -> None:
-    """The rows of known segments that the database does not hold yet, digit for digit."""
+    """The rows of known segments that the database does not hold yet, digit for digit, in the order in which they came."""
     connection.register("known", pd.DataFrame({"segment": known}))
     same = " AND ".join(f"old.{name} IS NOT DISTINCT FROM new.{name}" for name in names)
     connection.execute(
-        f"CREATE OR REPLACE TEMP TABLE appended AS SELECT * FROM {incoming} new WHERE segment IN (SELECT segment FROM known) "
+        f"CREATE OR REPLACE TEMP TABLE appended AS SELECT * FROM (SELECT *, row_number() OVER () AS nth FROM {incoming}) new "
+        f"WHERE segment IN (SELECT segment FROM known) "
         f"AND NOT EXISTS (SELECT 1 FROM {table} old WHERE old.segment IN (SELECT segment FROM known) AND {same})"
     )
     listed = ", ".join(names)
-    connection.execute(f"INSERT INTO {table} ({listed}) SELECT {listed} FROM appended")
+    connection.execute(f"INSERT INTO {table} ({listed}) SELECT {listed} FROM appended ORDER BY nth")
     loaded.touched.update(
         number for (number,) in connection.execute("SELECT DISTINCT segment FROM appended").fetchall()
     )
-    if table == "points":
+    if table == HISTORY:
         loaded.points += int(value_of(connection, "SELECT count(*) FROM appended"))
     connection.execute("DROP TABLE appended")
     connection.unregister("known")

@@ -20,7 +20,7 @@ WHERE p.reason IS NULL
 """
 
 
-def make_view(connection: duckdb.DuckDBPyConnection) -> None:
+def make_checkpoints(connection: duckdb.DuckDBPyConnection) -> None:
     """The view `checkpoints` in the database."""
     connection.execute(VIEW)
 

@@ -50,12 +50,12 @@ def schedules_of(rate: Array, used: NDArray[np.int64], starts: NDArray[np.int64]
     if not there.size:
         return out
     first, end = bounds[:-1][there], bounds[1:][there]
-    values = rate[used]
+    values = rate if used.size == rate.size else rate[used]
     peak = np.maximum.reduceat(values, first)
-    high = np.repeat(peak, end - first)
-    row = np.arange(values.size)
-    warm = np.minimum.reduceat(np.where(values >= PEAK * high, row, values.size), first)
-    stable = np.maximum.reduceat(np.where(values >= STABLE * high, row, 0), first)
+    high = np.flatnonzero(values >= np.repeat(STABLE * peak, end - first))
+    stable = high[np.searchsorted(high, end) - 1]
+    at_peak = high[values[high] >= (PEAK * peak)[np.searchsorted(first, high, side="right") - 1]]
+    warm = at_peak[np.searchsorted(at_peak, first)]
     out.peak[there], out.last[there] = peak, values[end - 1]
     out.warm[there], out.stable[there] = used[warm], used[stable]
     enough = (end - warm >= 5) & (peak > 0)

@@ -60,8 +60,8 @@ class Bulk:
 
     `scan` is a table expression such as `read_parquet(?, filename = 'planner_file')`, `parameters` its values, `columns` the
     names and DuckDB types it has (without `planner_file`, the path as DuckDB reports it), `places` each file's shown place by
-    that path. `broken` is a query that counts the lines of given files that are no rows, where the scan gives such lines as
-    rows of nothing. Text is `slow`: it is parsed once, into a temporary table.
+    that path. Text is `slow`: it is parsed once, into a temporary table. `rejects` says that the scan notes the lines that are no
+    rows in DuckDB's table `reject_errors`.
     """
 
     scan: str
@@ -69,8 +69,8 @@ class Bulk:
     columns: Mapping[str, str]
     places: Mapping[str, str]
     dialect: str = ""
-    broken: str = ""
     slow: bool = False
+    rejects: bool = False
 
 
 @dataclass(frozen=True)

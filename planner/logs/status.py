@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 
 from planner.errors import InputError
 from planner.logs.stitch import Piece
 from planner.runs.columns import Status
+from planner.text import short, visible
 
 # What trackers, schedulers and we call a run's state, and ours.
 STATES = {
@@ -23,9 +25,9 @@ def status_of(pieces: Sequence[Piece], *, diverged: bool, truncated: bool) -> St
     """One status for a run: completed when any piece is, else what its last piece says, else what its log shows.
 
     A run that diverged is so whatever its tracker says, unless the tracker says that it failed; a log without a state is
-    still running when it has not reached what was planned. Raises InputError for a state that nobody here knows.
+    still running when it has not reached what was planned. A state that nobody here knows says nothing.
     """
-    said = [_known(piece) for piece in pieces if piece.status]
+    said = [known for piece in pieces if (known := _known(piece)) is not None]
     status = Status.COMPLETED if Status.COMPLETED in said else said[-1] if said else None
     if diverged and status in (None, Status.COMPLETED, Status.RUNNING):
         return Status.DIVERGED
@@ -34,11 +36,21 @@ def status_of(pieces: Sequence[Piece], *, diverged: bool, truncated: bool) -> St
     return Status.RUNNING if truncated else Status.COMPLETED
 
 
-def _known(piece: Piece) -> Status:
-    found = STATES.get(piece.status.strip().lower())
-    if found is None:
-        raise InputError(f"{where(piece)}: unknown state {piece.status!r}", f"one of: {', '.join(STATES)}")
-    return found
+def _known(piece: Piece) -> Status | None:
+    return STATES.get(piece.status.strip().lower())
+
+
+def notes_on_states(pieces: Sequence[Piece]) -> list[str]:
+    """States that nobody here knows, each with a run that is in it: those runs are told by what they logged."""
+    found: dict[str, list[Piece]] = defaultdict(list)
+    for piece in pieces:
+        if piece.status.strip() and _known(piece) is None:
+            found[piece.status].append(piece)
+    return [
+        f"{where(group[0])}{f' and {len(group) - 1:,} more' if len(group) > 1 else ''}: unknown state {visible(short(state))!r}, "
+        "left out of account"
+        for state, group in found.items()
+    ]
 
 
 def where(piece: Piece) -> str:
@@ -59,9 +71,9 @@ def counting(pieces: Sequence[Piece]) -> list[Piece]:
         if not any(_says_the_same(piece, other) for other in kept):
             kept.append(piece)
     rows = [piece for piece in kept if "line" in piece.settings]
-    going = [piece for piece in rows[:-1] if piece.status and _known(piece) is Status.RUNNING]
+    going = [piece for piece in rows[:-1] if _known(piece) is Status.RUNNING]
     kept = [piece for piece in kept if piece not in going]
-    done = [piece for piece in kept if "line" in piece.settings and piece.status and _known(piece) is Status.COMPLETED]
+    done = [piece for piece in kept if "line" in piece.settings and _known(piece) is Status.COMPLETED]
     if len(done) > 1:
         raise InputError(f"{where(done[1])} is logged twice, completed each time", "keep its last row")
     return [piece for piece in kept if piece not in done] + done

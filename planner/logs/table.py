@@ -13,8 +13,8 @@ import pandas as pd
 from planner.errors import InputError
 from planner.logs.counts import Counted, counted
 from planner.logs.hours import hours_of
-from planner.logs.judge import read_pieces
-from planner.logs.status import STATES, WHOLE, counting, status_of, where
+from planner.logs.spans import read_pieces
+from planner.logs.status import STATES, WHOLE, counting, notes_on_states, status_of, where
 from planner.logs.stitch import Piece
 from planner.runs.columns import DEFAULT_LOSS_UNIT, Status
 
@@ -45,7 +45,8 @@ def table_of(connection: duckdb.DuckDBPyConnection) -> Table:
     """The runs in the database as a table under our column names, also kept there as `runs`."""
     owners = dict(connection.execute("SELECT segment, run FROM segments").fetchall())
     groups: dict[str, list[Piece]] = {}
-    for piece in read_pieces(connection):
+    every = read_pieces(connection)
+    for piece in every:
         groups.setdefault(owners[piece.number], []).append(piece)
     found = connection.execute("SELECT * FROM finals")
     names = [column[0] for column in found.description or ()]
@@ -68,7 +69,7 @@ def table_of(connection: duckdb.DuckDBPyConnection) -> Table:
     connection.register("runs_frame", frame)
     connection.execute("CREATE OR REPLACE TABLE runs AS SELECT * FROM runs_frame")
     connection.unregister("runs_frame")
-    return Table(frame, (*_notes(frame), *_flops_notes(counts)))
+    return Table(frame, (*notes_on_states(every), *_notes(frame), *_flops_notes(counts)))
 
 
 def _row(

@@ -17,7 +17,7 @@ from planner.errors import InputError, WorldError
 from planner.logs.source import Part, head
 
 LONGEST_LINE = 1 << 20  # characters; a longer line is no line of a training log
-LARGEST_DOCUMENT = 1 << 30  # bytes of one JSON file, which is read whole
+LARGEST_DOCUMENT = 1 << 28  # bytes of one JSON file, which is read whole: Python needs three to ten times that
 SAMPLE = 1 << 18  # bytes at the start of a file that are searched for a tool's mark
 _TOO_LONG = "a line of more than a million characters"
 _CHUNK = 1 << 20
@@ -87,7 +87,7 @@ def document(part: Part, path: Path) -> Any:  # noqa: ANN401 - a JSON file holds
         with opened(path) as file:
             text = file.read(LARGEST_DOCUMENT + 1)
         if len(text) > LARGEST_DOCUMENT:
-            raise InputError(f"{part.source.place(path)}: more than 1 GiB of JSON", "export it as jsonl or parquet")
+            raise InputError(f"{part.source.place(path)}: more than 256 MiB of JSON", "export it as jsonl or parquet")
         return json.loads(text)
     except (ValueError, RecursionError, EOFError, zlib.error) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__

@@ -98,7 +98,7 @@ def test_a_line_of_many_megabytes_is_refused_without_being_held(tmp_path):
         for _ in range(64):
             file.write(b"a" * (1 << 20))
         file.write(b'"}\n')
-    with pytest.raises(InputError, match=r"log.jsonl: not readable as jsonl"):
+    with pytest.raises(InputError, match=r"log.jsonl: a line of more than 16 MiB"):
         read_logs(["log.jsonl"])
 
 

@@ -52,7 +52,6 @@ def test_cost_follows_what_was_really_spent(imported):
     ("change", "says"),
     [
         ({"run_id": "z"}, "run 'z' is logged twice"),
-        ({"state": "melted"}, "unknown state 'melted'"),
         ({"eval/loss": None}, "run 'a' completed with loss nan"),
         ({"eval/loss": -1.0}, "completed with loss -1.0"),
     ],

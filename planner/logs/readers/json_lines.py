@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 import json
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 
-from planner.errors import InputError, WorldError
-from planner.logs.files import literal, start_of
+import duckdb
+
+from planner.errors import InputError
+from planner.logs.database import held
+from planner.logs.files import literal, unreadable
 from planner.logs.names import meaning
 from planner.logs.normalise import TEXTS
 from planner.logs.segment import Bulk, Log
-from planner.logs.source import Part, Source, nested
+from planner.logs.source import Part, Source, head, nested
 
 ENDINGS = (".jsonl", ".ndjson", ".jsonl.gz", ".ndjson.gz")
 LONGEST = 16 << 20  # bytes of one line
-LOOKED_AT = 64 << 20  # bytes of all files together that names are looked for in: the start and the end of each
-LEAST, MOST = 4 << 10, 1 << 20  # of one file's start, and of its end
 NOT_FINITE = ("nan", "inf", "-inf", "infinity", "-infinity")  # as tools write them in quotes
+_OPTIONS = (
+    f"format = 'newline_delimited', ignore_errors = true, maximum_object_size = {LONGEST}, filename = 'planner_file'"
+)
+_SHAPES = (
+    f"SELECT planner_file, any_value(json), count(*) FROM read_json_objects(?, {_OPTIONS}) "
+    "GROUP BY planner_file, json_structure(json)"
+)
 
 
 class JsonLines:
@@ -32,41 +41,70 @@ class JsonLines:
     def read(self, parts: Sequence[Part]) -> Log:
         """One bulk table for the files that log steps, and one for those with a line per run.
 
-        Names are looked for at the start and the end of each file. A line that is no JSON object, one cut in half for
-        instance, is skipped and counted when the rows are loaded.
+        Every line is looked at for its names: a metric may be logged once in the middle of a run. A line that is no JSON object,
+        one cut in half for instance, is skipped and counted.
         """
-        size = min(max(LOOKED_AT // (2 * max(len(parts), 1)), LEAST), MOST)
+        skipped: Counter[str] = Counter()
         lots: dict[bool, tuple[list[Part], dict[str, str]]] = {}
-        for part in parts:
-            found = _names(part, size)
+        for part, found in _names(parts, skipped):
             steps = any((known := meaning(name)) is not None and known.ours == "step" for name in found)
             lot, names = lots.setdefault(steps, ([], {}))
             lot.append(part)
             for name, kind in found.items():
                 names[name] = kind if names.get(name, kind) == kind else "VARCHAR"
-        return Log(bulk=[_bulk(lot, names) for lot, names in lots.values() if names])
+        return Log(bulk=[_bulk(lot, names) for lot, names in lots.values() if names], skipped=skipped)
 
 
-def _names(part: Part, size: int) -> dict[str, str]:
-    """The names in a file's first and last lines, nested ones dotted, each with the type it is read as."""
-    found: dict[str, str] = {}
-    number = 0
-    for line in _sampled(part, size):
+def _names(parts: Sequence[Part], skipped: Counter[str]) -> Iterator[tuple[Part, dict[str, str]]]:
+    """The names in each file, nested ones with a mark between, and the type that each is read as."""
+    shapes: dict[str, list[tuple[str | None, int]]] = defaultdict(list)
+    for file, line, number in _shapes(parts):
+        shapes[file].append((line, number))
+    for part in parts:
+        found: dict[str, str] = {}
+        objects = 0
+        for line, number in shapes[str(part.files[0])]:
+            record = _object(line)
+            if record is None:
+                skipped["line that is not a JSON object, or is cut in half"] += number
+                continue
+            objects += number
+            for path, value in _leaves(record):
+                kind = _kind(path, value)
+                if kind:
+                    found[path] = kind if found.get(path, kind) == kind else "VARCHAR"
+        if not objects and part.files[0].stat().st_size:
+            raise InputError(f"{part.place}: not readable as jsonl: none of its lines is a JSON object",
+                             "give one object per line, in UTF-8")  # fmt: skip
+        yield part, found
+
+
+def _shapes(parts: Sequence[Part]) -> list[tuple[str, str | None, int]]:
+    """One line of each shape in each file, and how many lines have it."""
+    for part in parts:
+        if head(part.files[0], 2) in (b"\xff\xfe", b"\xfe\xff"):
+            raise InputError(f"{part.place}: UTF-16, and JSON lines are UTF-8", "save it as UTF-8")
+    with held(None) as connection:
         try:
-            record = json.loads(line)
-        except (ValueError, RecursionError):
-            continue
-        if not isinstance(record, dict):
-            continue
-        number += 1
-        for path, value in _leaves(record):
-            kind = _kind(path, value)
-            if kind:
-                found[path] = kind if found.get(path, kind) == kind else "VARCHAR"
-    if not number and part.files[0].stat().st_size:
-        raise InputError(f"{part.place}: not readable as jsonl: none of its first and last lines is a JSON object of at "
-                         f"most {LONGEST >> 20} MB", "give one object per line, in UTF-8")  # fmt: skip
-    return found
+            return connection.execute(_SHAPES, [[literal(part.files[0]) for part in parts]]).fetchall()
+        except duckdb.Error as error:
+            if "maximum_object_size" in str(error) and len(parts) == 1:
+                raise InputError(
+                    f"{parts[0].place}: a line of more than {LONGEST >> 20} MiB", "cut it out, or leave the file out"
+                ) from None
+            if len(parts) == 1:
+                raise unreadable(parts[0], "jsonl", error) from None
+    for part in parts:
+        _shapes([part])  # one of them is the one
+    raise AssertionError
+
+
+def _object(line: str | None) -> Mapping[str, object] | None:
+    try:
+        record = json.loads(line or "null")
+    except (ValueError, RecursionError):
+        return None
+    return record if isinstance(record, dict) else None
 
 
 def _leaves(record: Mapping[str, object]) -> Iterator[tuple[str, object]]:
@@ -86,26 +124,6 @@ def _kind(path: str, value: object) -> str:
     if isinstance(value, (bool, str)):
         return "DOUBLE" if str(value).lower() in NOT_FINITE else "VARCHAR"
     return "DOUBLE" if isinstance(value, (int, float)) else ""
-
-
-def _sampled(part: Part, size: int) -> list[bytes]:
-    """Whole lines at the start and the end of a file; of a packed one at its start only."""
-    path = part.files[0]
-    start = start_of(part, max(size, LEAST))
-    if start[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        raise InputError(f"{part.place}: UTF-16, and JSON lines are UTF-8", "save it as UTF-8")
-    lines = start.removeprefix(b"\xef\xbb\xbf").split(b"\n")
-    try:
-        total = path.stat().st_size
-        if total > len(start) and not path.name.lower().endswith(".gz"):
-            with path.open("rb") as file:
-                file.seek(max(total - size, 0))
-                lines += file.read(size).split(b"\n")[1:]
-        elif path.name.lower().endswith(".gz"):
-            lines = start_of(part, MOST).split(b"\n")
-    except OSError as error:
-        raise WorldError(f"{part.place}: {error.strerror or error}") from None
-    return lines
 
 
 def _bulk(parts: list[Part], names: Mapping[str, str]) -> Bulk:
@@ -129,15 +147,13 @@ def _bulk(parts: list[Part], names: Mapping[str, str]) -> Bulk:
             tops.setdefault(top, kind)
             selected.append(f"{_name(top)} AS {_name(shown)}")
     listed = ", ".join(f"{_text(top)}: '{kind}'" for top, kind in tops.items())
-    options = f"format = 'newline_delimited', ignore_errors = true, maximum_object_size = {LONGEST}, filename = 'planner_file'"
     paths = [literal(part.files[0]) for part in parts]
     return Bulk(
-        scan=f"(SELECT planner_file, {', '.join(selected)} FROM read_json(?, {options}, columns = {{{listed}}}))",
+        scan=f"(SELECT planner_file, {', '.join(selected)} FROM read_json(?, {_OPTIONS}, columns = {{{listed}}}))",
         parameters=[paths],
         columns=columns,
         places={str(part.files[0]): part.place for part in parts},
         slow=True,
-        broken=f"SELECT count(*) FROM read_json_objects(?, {options}) WHERE json IS NULL OR json_type(json) <> 'OBJECT'",
     )
 
 

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import csv
 import io
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Sequence
 
-import duckdb
-
 from planner.errors import InputError
-from planner.logs.files import Encoding, encoding_of, first_lines, literal, unreadable
+from planner.logs.files import Encoding, encoding_of, first_lines, literal
 from planner.logs.segment import Bulk, Log
 from planner.logs.source import Part, Source
 from planner.text import short
@@ -39,10 +37,7 @@ class Separated:
             delimiter = next(mark for ending, mark in ENDINGS.items() if part.files[0].name.lower().endswith(ending))
             encoding = encoding_of(part)
             alike[delimiter, encoding, _header(part, delimiter, encoding)].append(part)
-        skipped: Counter[str] = Counter()
-        for key, group in alike.items():
-            skipped += _odd_lines(*key, group)
-        return Log(bulk=[_bulk(*key, group) for key, group in alike.items()], skipped=skipped)
+        return Log(bulk=[_bulk(*key, group) for key, group in alike.items()])
 
 
 def _header(part: Part, delimiter: str, encoding: Encoding) -> tuple[str, ...]:
@@ -64,13 +59,13 @@ def _header(part: Part, delimiter: str, encoding: Encoding) -> tuple[str, ...]:
     return tuple(name or f"column {at}" for at, name in enumerate(names, start=1))
 
 
-def _scan(delimiter: str, encoding: Encoding, names: Sequence[str], more: str = "") -> str:
-    """The table function; names are bound by position, for the header of each file is skipped."""
+def _scan(delimiter: str, encoding: Encoding, names: Sequence[str]) -> str:
+    """The table function; names are bound by position, for the header of each file is skipped. Odd lines are noted."""
     columns = ", ".join(f"{_text(name)}: 'VARCHAR'" for name in names)
     return (
         f"read_csv(?, delim = {_text(delimiter)}, header = true, quote = '\"', escape = '\"', columns = {{{columns}}}, "
         f"auto_detect = false, encoding = '{encoding}', max_line_size = {LONGEST}, nullstr = '', filename = 'planner_file'"
-        f"{more})"
+        ", store_rejects = true)"
     )
 
 
@@ -81,11 +76,12 @@ def _text(value: str) -> str:
 def _bulk(delimiter: str, encoding: Encoding, names: tuple[str, ...], parts: list[Part]) -> Bulk:
     paths = [literal(part.files[0]) for part in parts]
     return Bulk(
-        scan=_unguarded(names, _scan(delimiter, encoding, names, ", ignore_errors = true")),
+        scan=_unguarded(names, _scan(delimiter, encoding, names)),
         parameters=[paths],
         columns=dict.fromkeys(names, "VARCHAR"),
         places={str(part.files[0]): part.place for part in parts},
         slow=True,
+        rejects=True,
     )
 
 
@@ -97,27 +93,6 @@ def _unguarded(names: tuple[str, ...], scan: str) -> str:
         guarded = f"starts_with({cell}, chr(39)) AND regexp_matches({cell}, {_text(GUARDED)})"
         cells.append(f"CASE WHEN {guarded} THEN substr({cell}, 2) ELSE {cell} END AS {cell}")
     return f"(SELECT {', '.join(cells)}, planner_file FROM {scan})"
-
-
-def _odd_lines(delimiter: str, encoding: Encoding, names: tuple[str, ...], parts: list[Part]) -> Counter[str]:
-    """Lines that are no rows, by what is wrong with them."""
-    skipped: Counter[str] = Counter()
-    with duckdb.connect() as connection:
-        scan = _scan(delimiter, encoding, names, ", store_rejects = true")
-        for part in parts:
-            try:
-                connection.execute(
-                    f"SELECT count(*) FROM (SELECT * FROM {scan})", [[literal(part.files[0])]]
-                ).fetchall()
-                rows = connection.execute(
-                    "SELECT lower(error_type::VARCHAR), count(*) FROM reject_errors GROUP BY 1"
-                ).fetchall()
-            except duckdb.Error as error:
-                raise unreadable(part, "csv", error) from None
-            for kind, number in rows:
-                skipped[f"line with {kind}"] += int(number)
-            connection.execute("DROP TABLE IF EXISTS reject_errors; DROP TABLE IF EXISTS reject_scans")
-    return skipped
 
 
 __all__ = ["Separated"]
