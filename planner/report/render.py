@@ -13,7 +13,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from planner.quantities import dollars, human, percent
+from planner.quantities import dollars, human, percent, times
 from planner.report.caveats import sentence
 from planner.report.published import UNITS
 from planner.report.sensitivity import WORDS
@@ -24,21 +24,23 @@ FORMATS: dict[str, Callable[[float], str]] = {
     "human": human, "hours": lambda v: human(v, 4), "dollars": dollars, "count": lambda v: f"{v:,.0f}",
     "loss": lambda v: f"{v:.3f}",
     "percent": percent, "percent0": lambda v: percent(v, 0), "percent1": lambda v: percent(v, 1), "number": lambda v: f"{v:.6g}",
-    "rate": lambda v: f"{v:.2e}", "times": lambda v: f"{v:.2f}x" if v >= 0.095 else f"{v:.2g}x",
+    "rate": lambda v: f"{v:.2e}", "times": times,
     "figures": lambda v: f"{v:.3g}", "one": lambda v: f"{v:.1f}",
     "zero": lambda v: f"{v:.0f}", "thousandth": lambda v: f"{v / 1000:,.0f}" if v >= 1e5 else f"{v / 1000:.3g}",
-    "cents": lambda v: f"${v:.2f}",
+    "letter": lambda v: f"{v:.4g}", "cents": lambda v: f"${v:.2f}",
 }  # fmt: skip
-WIDEST = 520  # of the page's two bars, in their own units
+WIDEST = 640  # of the page's two bars, in their own units
 
 
-def render_html(summary: dict[str, Any], figures: dict[str, str], rows: dict[str, Any], *, redacted: bool) -> str:
+def render_html(
+    summary: dict[str, Any], figures: dict[str, tuple[str, str]], rows: dict[str, Any], *, redacted: bool
+) -> str:
     """The page: one file, no request, a script and a style whose hashes its policy names."""
     css, js = (_template(name).strip() for name in ("page.css", "page.js"))
     # What our figures hold is escaped by matplotlib; our own script and style are constants.
     return _environment(html=True).get_template("page.html.j2").render(
         **_context(summary, redacted=redacted),
-        figures={name: Markup(svg) for name, svg in figures.items()},  # noqa: S704
+        figures={name: [Markup(svg) for svg in pair] for name, pair in figures.items()},  # noqa: S704
         css=Markup(css),  # noqa: S704
         js=Markup(js),  # noqa: S704
         policy=f"default-src 'none'; script-src '{_hash(js)}'; style-src '{_hash(css)}'; base-uri 'none'; form-action 'none'",
@@ -53,14 +55,18 @@ def render_markdown(summary: dict[str, Any], *, redacted: bool) -> str:
 
 
 def _context(summary: dict[str, Any], *, redacted: bool) -> dict[str, Any]:
-    hours = summary["exploration"]["gpu_hours"], summary["final"]["gpu_hours"]
+    hours = {
+        "spent": summary["exploration"]["gpu_hours"],
+        "due": summary["completion"]["gpu_hours"]["p50"],
+        "once": summary["final"]["gpu_hours"],
+    }
     base, bars = summary["base"], {bar["lever"]: bar for bar in summary["tornado"]}
     return {
         **summary,
         "n": lambda path, form="human": _bound(summary, path, form),
         "t": lambda path, form="human": _text(_at(summary, path), form),
         "axis_of": lambda axis: list(summary[axis]),
-        "bars": {name: round(WIDEST * each / max(*hours, 1e-9), 1) for name, each in zip(("spent", "once"), hours, strict=True)},
+        "bars": {name: round(WIDEST * each / max(*hours.values(), 1e-9), 1) for name, each in hours.items()},
         "other_exploration": sum(part["runs"] for kind, part in summary["by_kind"].items() if kind not in ("run", "rerun")),
         "chip": summary["question"]["final"]["accelerator"] if redacted else summary["question"]["final"]["accelerator"].upper(),
         "units": UNITS,

@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-from planner.costs.accelerators import Accelerator
+from planner.costs.accelerators import Accelerator, Precision
 from planner.costs.final_run import FinalCost, final_cost
 from planner.costs.planned import (
     TYPICAL,
@@ -251,8 +251,11 @@ def _kept_hours(sweep: Sweep, accelerator: Accelerator) -> float:
     final = sweep.file.final
     context = sweep.file.hyperparameters.context_length
     batch = step_law(count_parameters(sweep.model).active_non_embedding, final.tokens).batch_tokens
+    # Measured hours are held against the BF16 model: their yardstick is for small runs in BF16.
+    precision = Precision.BF16 if final.gpu_hours_per_trillion_tokens is not None else final.precision
     try:
-        return kept_hours(sweep.model, final.tokens, Cluster(accelerator, final.count), batch, context)
+        accelerator.peak(final.precision)
+        return kept_hours(sweep.model, final.tokens, Cluster(accelerator, final.count, precision), batch, context)
     except InputError as error:
         raise InputError(f"{sweep.source}: final: {error.message}", error.hint) from None
 

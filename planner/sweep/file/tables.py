@@ -6,6 +6,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
+from planner.costs.accelerators import Precision
 from planner.quantities import TokenBound
 from planner.sweep.file.costs import Cost, require_past
 from planner.sweep.file.studies import Study
@@ -29,6 +30,7 @@ SMALLEST_SPAN = 2.0  # of sizes: three levels in less cannot show an exponent
 class Final(Table):
     """The run all this is for; tokens raw, hours on `count` accelerators.
 
+    `precision` is that of its matrix products; measured hours hold whatever it is.
     `dense_equivalent_params` is the assumption of `family = "dense-equivalent"`: the dense size that would reach its loss.
     """
 
@@ -36,6 +38,7 @@ class Final(Table):
     tokens: Amount
     accelerator: Name
     count: Whole
+    precision: Precision = Precision.BF16
     gpu_hours_per_trillion_tokens: Amount | None = None
     context_extension_gpu_hours: AmountOrNone = 0.0
     post_training_gpu_hours: AmountOrNone = 0.0
