@@ -168,7 +168,8 @@ def _without_flops(spent: pd.DataFrame) -> list[str]:
                 {"run": "some runs"}.get(kind, kind.replace("_", " ")) for kind in dict.fromkeys(bare["kind"])
             )
             notes.append(
-                f"FLOPs of the {side} side leave out {kinds}, of which only hours are known ({share:.2g} of all hours)."
+                f"FLOPs of the {side} side leave out {kinds}, of which only hours are known "
+                f"({'under 0.1%' if share < 0.001 else f'{share:.1%}'} of them)."
             )
     return notes
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import csv
 import json
+import math
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from running import run_planner
@@ -16,6 +17,8 @@ from planner import store
 from planner.errors import InputError
 from planner.report.progress import UNPLANNED, runs_in_progress
 from planner.runs.read import RunTable
+from planner.sweep.plan import propose
+from planner.sweep.spec import read_sweep
 
 SWEEP = REPOSITORY / "sweeps/chinchilla_70b.toml"
 PLAN = pd.DataFrame({
@@ -54,20 +57,25 @@ def test_tables_that_are_no_runs_are_refused_in_one_line(rows, says):
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory) -> Path:
-    """A sweep half way: a third of its runs still to start, one run beside the plan, owners and months; its first fit."""
+    """A sweep half way: a third of its runs still to start, one run beside the plan, owners and months."""
     folder = tmp_path_factory.mktemp("lab")
-    assert run_planner("run", SWEEP, "-o", "whole", cwd=folder).code == 0
-    rows = list(csv.DictReader((folder / "whole" / store.RUNS).open()))
+    rows = propose(read_sweep(SWEEP)).runs.to_dict("records")
+    draw = np.random.default_rng(0)
     for place, row in enumerate(rows):
-        row |= {"owner": ("ann", "bo")[place % 2], "month": f"2026-0{place % 3 + 1}"}
+        row |= {
+            "owner": ("ann", "bo")[place % 2],
+            "month": f"2026-0{place % 3 + 1}",
+            "loss_name": "c4",
+            "is_final": "false",
+        }
         if place % 3 == 0:
-            row |= {"status": "planned", "loss": "", "is_final": "false"}
-            row |= dict.fromkeys(("gpu_hours", "usd", "energy_kwh", "flops", "tokens"), "0")
-    rows.append({**dict.fromkeys(rows[0], ""), "run_id": "stray", "status": "failed", "gpu_hours": "12", "owner": "cy"})
-    with (folder / "runs.csv").open("w", newline="") as file:
-        writer = csv.DictWriter(file, list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)
+            row |= dict.fromkeys(("gpu_hours", "usd", "energy_kwh", "flops", "tokens"), 0.0)
+        else:
+            law = 1.7 + 400 / row["params_active"] ** 0.34 + 410 / row["tokens"] ** 0.28
+            row |= {"status": "completed", "is_final": "true", "loss": law * math.exp(draw.normal(0, 0.002))}
+            row["gpu_hours"] *= 1.1 * math.exp(draw.normal(0, 0.1))
+    rows.append({"run_id": "stray", "status": "failed", "gpu_hours": 12.0, "owner": "cy"})
+    pd.DataFrame(rows).to_csv(folder / "runs.csv", index=False)
     return folder
 
 
@@ -92,9 +100,7 @@ def test_a_report_of_a_lab_under_way_without_a_law(lab):
 
 
 def test_with_a_fit_it_says_what_the_law_says_so_far_and_that_nothing_is_registered(lab):
-    fitted = run_planner(
-        "fit", "runs.csv", "--where", "kind=scaling", "--count", "params_active", "-o", "fit", cwd=lab
-    )
+    fitted = run_planner("fit", "runs.csv", "--where", "kind=scaling", "--count", "params_active", "-o", "fit", cwd=lab)
     assert fitted.code == 0, fitted.err
     done = run_planner("report", SWEEP, "--runs", "runs.csv", "--fit", "fit", "-o", "later", "--json", cwd=lab)
     assert done.code == 0, done.err
@@ -116,8 +122,8 @@ def test_before_anything_has_run_it_is_the_plan(lab):
     assert "Exploration is planned to cost" in (lab / "before" / store.REPORT_HTML).read_text()
 
 
-def test_registered_forecasts_stand_in_the_record_with_their_outcome(lab):
-    whole = lab / "whole"
+def test_registered_forecasts_stand_in_the_record_with_their_outcome(lab, little):
+    whole = little[1]
     for name, tokens in (("a", "1T"), ("b", "2T")):
         done = run_planner(
             "forecast", whole, "--params", "10B", "--tokens", tokens, "--of", name, "-o", f"sealed/{name}.json", cwd=lab
@@ -140,8 +146,8 @@ def test_registered_forecasts_stand_in_the_record_with_their_outcome(lab):
 
 def test_what_does_not_go_together_is_refused(lab):
     for arguments, says in (
-        (("whole", "--runs", "runs.csv"), "--runs goes with a sweep file"),
-        (("whole", "--forecasts", "nowhere"), "nowhere: no such folder"),
+        ((".", "--runs", "runs.csv"), "--runs goes with a sweep file"),
+        ((".",), "planner did not write it"),
         ((SWEEP, "--runs", "runs.csv", "--fit", "nofit"), "nofit: no such file"),
     ):
         done = run_planner("report", *arguments, cwd=lab)
