@@ -22,8 +22,8 @@ class Look:
     narrow: bool
 
 
-WIDE = Look(8.6, 1500, "", narrow=False)
-NARROW = Look(4.4, 500, "-narrow", narrow=True)
+WIDE = Look(8.6, 1000, "", narrow=False)
+NARROW = Look(4.4, 300, "-narrow", narrow=True)
 
 
 def look_of(study: str, number: int) -> tuple[str, str]:

@@ -117,7 +117,7 @@ def _levels_figure(done: pd.DataFrame, fit: Fit, look: Look) -> Figure:
     """Runs at the nearest of a few levels of compute; the law moves each there, at its own size, so that its residual stays."""
     figure = Figure(figsize=(look.width, 5.2 if look.narrow else 4.8), layout="constrained")
     axes = figure.subplots()
-    drawn = done if len(done) <= look.dots else done.sample(look.dots, random_state=0)
+    drawn = done if len(done) <= look.dots // 2 else done.sample(look.dots // 2, random_state=0)
     logs = np.log10(done["compute"].to_numpy(float))
     levels = np.unique(np.linspace(logs.min(), logs.max(), LEVELS if np.ptp(logs) > 0.1 else 1).round(2))
     nearest = np.abs(np.log10(drawn["compute"].to_numpy(float))[:, None] - levels).argmin(axis=1)

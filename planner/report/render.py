@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import math
 import re
 from collections.abc import Callable, Sequence
 from importlib.resources import files
@@ -15,7 +16,7 @@ from markupsafe import Markup
 
 from planner.quantities import dollars, human, percent, times
 from planner.report.caveats import sentence
-from planner.report.published import UNITS
+from planner.report.published import UNITS, Case, Scope
 from planner.report.sensitivity import WORDS
 from planner.text import visible
 
@@ -52,6 +53,18 @@ def render_html(
 def render_markdown(summary: dict[str, Any], *, redacted: bool) -> str:
     """The same in short, as Markdown."""
     return _environment(html=False).get_template("report.md.j2").render(**_context(summary, redacted=redacted))
+
+
+def render_ledgers(found: Sequence[Case]) -> str:
+    """A page of published cases by scope: no script, no request, the same bytes every time."""
+    css = _template("page.css").strip()
+    low, high = (f([case.ratio for case in found]) for f in (min, max))
+    return _environment(html=True).get_template("ledgers.html.j2").render(
+        cases=found, scopes=[(scope, mine) for scope in Scope if (mine := [case for case in found if case.scope is scope])],
+        units=UNITS, times=times, dollars=dollars, amount_of=lambda value: human(value, 6), lowest=low, highest=high,
+        place=lambda ratio: round(160 * (math.log10(ratio) + 3), 1), css=Markup(css),  # noqa: S704 - a constant of ours
+        policy=f"default-src 'none'; style-src '{_hash(css)}'; base-uri 'none'; form-action 'none'",
+    )  # fmt: skip
 
 
 def _context(summary: dict[str, Any], *, redacted: bool) -> dict[str, Any]:
