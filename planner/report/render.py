@@ -61,7 +61,8 @@ def render_ledgers(found: Sequence[Case]) -> str:
     low, high = (f([case.ratio for case in found]) for f in (min, max))
     return _environment(html=True).get_template("ledgers.html.j2").render(
         cases=found, scopes=[(scope, mine) for scope in Scope if (mine := [case for case in found if case.scope is scope])],
-        units=UNITS, times=times, dollars=dollars, amount_of=lambda value: human(value, 6), lowest=low, highest=high,
+        units=UNITS, times=times, dollars=dollars, lowest=low, highest=high,
+        amount_of=lambda value: human(value, 3 if value >= 1e15 else 6),
         place=lambda ratio: round(160 * (math.log10(ratio) + 3), 1), css=Markup(css),  # noqa: S704 - a constant of ours
         policy=f"default-src 'none'; style-src '{_hash(css)}'; base-uri 'none'; form-action 'none'",
     )  # fmt: skip

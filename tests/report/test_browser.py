@@ -109,11 +109,12 @@ def texts_in(value: object) -> list[str]:
 
 
 def test_no_number_on_the_page_is_without_its_place_in_report_json(browser, folder):
-    # What is outside <data> stands in a text that report.json holds, or in the template's own words ("P10", "10 % more").
+    # What is outside <data> stands in a text that report.json holds, or in the template's own words ("P10", "10 % more");
+    # <code> holds shortened hashes, the law's formula and names of files.
     report = opened(browser, folder)
     loose = browser.value(
         "(() => { const copy = document.querySelector('main').cloneNode(true);"
-        "copy.querySelectorAll('data, svg, output, #ledger, #ledger-count').forEach(node => node.remove());"
+        "copy.querySelectorAll('data, svg, output, code, #ledger, #ledger-count').forEach(node => node.remove());"
         "return copy.innerText + ' ' + copy.textContent })()"
     )
     template = (REPOSITORY / "planner/report/templates/page.html.j2").read_text()
