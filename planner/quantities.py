@@ -117,6 +117,11 @@ def percent(fraction: float, digits: int = 2) -> str:
     return f"{100 * fraction:.{digits}f}%"
 
 
+def times(ratio: float) -> str:
+    """A ratio as a multiple: two decimals, or two figures when it is small."""
+    return f"{ratio:.2f}x" if ratio >= 0.095 or not ratio else f"{ratio:#.2g}x"
+
+
 def _trim(value: float, digits: int) -> str:
     return f"{float(f'{value:.{digits}g}'):.10g}"
 

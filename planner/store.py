@@ -34,6 +34,7 @@ PLAN, LOGS, RUNS = "plan.csv", "logs.jsonl", "runs.csv"
 FIT, FORECAST, SCORE = "fit.json", "forecast.json", "score.json"
 CHOICE, CHOSEN = "choice.json", "chosen.csv"  # of a pool
 CHOICES, QUESTION, COSTS = "choices.json", "question.json", "costs.csv"
+OUTLOOK, RECORD = "outlook.json", "record.json"  # a forecast that is not registered; the record of those that are
 LEDGERS = "ledgers.csv"
 TRUTH = "hidden/truth.json"
 PART = ".part"  # the ending of what is not whole yet
@@ -135,6 +136,11 @@ class Folder:
             self._written[name] = hashlib.sha256(content).hexdigest()
             write_bytes(self.path / name, content, wait=False)
         os.sync()
+
+    def drop(self, name: str) -> None:
+        """Remove what an earlier filling wrote under this name."""
+        (self.path / name).unlink(missing_ok=True)
+        self._written.pop(name, None)
 
     def note(self, name: str) -> None:
         """Count a file that a process of ours wrote whole as one of the folder's."""

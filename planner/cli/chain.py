@@ -9,17 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from planner import store
-from planner.cli.holdouts import forecast_holdouts, score_holdouts
+from planner.cli.choices_made import choices_of, outlook_of
+from planner.cli.forecast_record import write_record
+from planner.cli.holdouts import HOME, forecast_holdouts, score_holdouts
 from planner.cli.labs import Lab
-from planner.decisions.allocation import allocate
-from planner.decisions.equivalence import EQUIVALENT_SD, widened_for_equivalence
 from planner.decisions.gains import IdeaGain, Verdict
 from planner.decisions.gates import Closed
-from planner.errors import InputError
 from planner.fitting.fit import Fit, fit
-from planner.fitting.predict import Prediction, predict
+from planner.fitting.predict import Prediction
 from planner.fitting.saved import fit_to_record
-from planner.fitting.tuning import TunedSetting, TuningRuns, tune
 from planner.laws import find_law
 from planner.report.costs import costs_of
 from planner.report.ledger import question_of
@@ -28,16 +26,11 @@ from planner.runs import Where, read_runs, sample_of
 from planner.runs.columns import Count
 from planner.runs.read import RunTable
 from planner.sweep.file.studies import IdeasStudy
-from planner.sweep.gating import close_stage, idea_gains
+from planner.sweep.gating import close_stage
 from planner.sweep.plan import Plan
 from planner.sweep.prior import with_prior
 from planner.sweep.spec import Sweep
 
-ASSUMPTIONS = (
-    "the final run is as well tuned as the small runs: same data, tokenizer and evaluation set",
-    "a mixture of experts follows one law in active parameters at matched sparsity (experts in all and per token)",
-    "compute is 6 x active parameters x tokens: attention scores and routing are left out",
-)
 STEPS = ("train and import logs", "fit", "forecast", "decide", "report")
 
 
@@ -71,6 +64,7 @@ def run_chain(plan: Plan, folder: store.Folder, lab: Callable[[], Lab], progress
     if not first.all() and (held := forecast_holdouts(plan, law_fit, folder)):
         trainer.train(plan.runs["stage"] <= plan.runs["stage"].max(), closed)
         score_holdouts(held, folder)
+        write_record(folder, str(folder.path / HOME))
     progress(STEPS[3])
     ideas = _decide(plan, law_fit, closed, folder)
     if sweep.file.lab.kind == "simulated":
@@ -105,59 +99,17 @@ def _fit(sweep: Sweep, folder: store.Folder) -> Fit:
 
 
 def _forecast(plan: Plan, law_fit: Fit, folder: store.Folder) -> Prediction:
-    setting = plan.setting
-    params, tokens = setting.target
-    forecast = predict(law_fit, params=params, tokens=tokens)
-    assumptions: tuple[str, ...] = ASSUMPTIONS
-    if setting.sweep.file.exploration.family == "dense-equivalent":
-        forecast = widened_for_equivalence(forecast, law_fit.law)
-        assumptions = (*ASSUMPTIONS, f"a dense model of {params:.4g} parameters reaches the final run's loss: an assumption, "
-                       f"taken to be known to {EQUIVALENT_SD:.0%} (sd of its ln)")  # fmt: skip
-    folder.register(
-        store.FORECAST,
-        {
-            "of": f"{setting.sweep.file.final.model}, baseline recipe, {setting.final.tokens:.4g} tokens",
-            "count": law_fit.count,
-            "law": law_fit.law.name,
-            "parameters": law_fit.parameters,
-            "data_sha256": law_fit.data_sha256,
-            "sweep_sha256": setting.sweep.sha256,
-            "prediction": forecast,
-            "assumptions": assumptions,
-        },
-    )
+    told = outlook_of(plan, law_fit)
+    folder.register(store.FORECAST, told)
+    forecast: Prediction = told["prediction"]
     return forecast
 
 
 def _decide(plan: Plan, law_fit: Fit, closed: list[Closed], folder: store.Folder) -> list[IdeaGain]:
-    kinds = {study.kind for study in plan.setting.sweep.file.study}
-    ideas, untested = idea_gains(plan.setting, _ideas(folder), law_fit.law) if "ideas" in kinds else ([], [])
-    tuned, why = _tuned(plan, folder) if "hyperparameters" in kinds else (None, "there was no such study")
-    folder.write_json(
-        store.CHOICES,
-        {
-            "allocation": allocate(law_fit, flops=plan.setting.final.flops),
-            "ideas": ideas,
-            "untested": untested,
-            "closed": closed,
-            "tuning": tuned,
-            "untuned_because": why,
-        },
-    )
+    chosen = choices_of(plan, law_fit, read_runs(folder.path / store.RUNS).frame, closed)
+    folder.write_json(store.CHOICES, chosen)
+    ideas: list[IdeaGain] = chosen["ideas"]
     return ideas
-
-
-def _tuned(plan: Plan, folder: store.Folder) -> tuple[TunedSetting | None, str]:
-    """The best settings of the final run, or None and why."""
-    table = read_runs(folder.path / store.RUNS, where=Where.parse("kind=hyperparameters,status=completed"))
-    count = plan.setting.final_params
-    body = float(count.active - count.embedding - count.head)
-    columns = {name: table.frame[name].to_numpy(float) for name in ("tokens", "lr_peak", "batch_tokens", "loss")}
-    runs = TuningRuns(params=table.frame["params_active_non_embedding"].to_numpy(float), **columns)
-    try:
-        return tune(runs, params=body, tokens=plan.setting.final.tokens), ""
-    except InputError as error:
-        return None, error.message
 
 
 def _score(plan: Plan, law_fit: Fit, forecast: Prediction, ideas: list[IdeaGain], folder: store.Folder) -> None:
@@ -185,4 +137,4 @@ def _score(plan: Plan, law_fit: Fit, forecast: Prediction, ideas: list[IdeaGain]
     )
 
 
-__all__ = ["ASSUMPTIONS", "STEPS", "Finished", "run_chain"]
+__all__ = ["STEPS", "Finished", "run_chain"]

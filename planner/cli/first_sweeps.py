@@ -46,6 +46,7 @@ model = "NAME_model.toml"
 tokens = "100M"
 accelerator = "NAME_core.toml"
 count = 1
+precision = "fp32"
 
 [price]
 usd_per_gpu_hour = 0.05

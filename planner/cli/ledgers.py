@@ -25,6 +25,7 @@ def ledgers(
     from planner import store
     from planner.quantities import human
     from planner.report.published import UNITS, cases, find_case
+    from planner.report.render import render_ledgers
 
     found = cases() if name is None else (find_case(name),)
     table = pd.concat([case.table for case in found], ignore_index=True)
@@ -32,6 +33,7 @@ def ledgers(
         folder = store.Folder(output, "ledgers", {"cases": ",".join(case.name for case in found)}, replace=True)
         folder.start()
         folder.write_table(store.LEDGERS, table)
+        folder.write_text("index.html", render_ledgers(found))
         folder.finish()
     if json:
         rows = table.astype(object).where(table.notna(), None)

@@ -12,6 +12,8 @@ from planner.lab.effects import setting_excess, usual_of
 from planner.lab.world import BROKEN, DIVERGENT_RATE, DIVERGES_TOO_FAST, World
 from planner.sweep.file.tables import Lab
 
+VALIDATION = "simulated-validation"  # the evaluation set that its losses are on: by this name they are known again
+
 
 class Run(NamedTuple):
     """What the lab needs of a planned run."""
@@ -67,7 +69,7 @@ def _record(
         "run_id": run.run_id,
         "state": state,
         "eval/loss": math.exp(log_loss) if state == "completed" else None,
-        "eval_set": "simulated-validation",
+        "eval_set": VALIDATION,
         "n_tokens_seen": round(resumed + (run.tokens - resumed) * done) if done else 0,
         "learning_rate": run.lr_peak,
         "gpu_hours": run.gpu_hours * done * (1 + 0.03 * world.normal("hours", run.run_id)),

@@ -14,7 +14,7 @@ from planner.logs.names import NATS, POINT, Name, meaning
 TEXTS = frozenset({
     "run_id", "study", "group", "variant", "stage", "status", "model", "purpose", "loss_unit", "loss_name", "schedule",
     "optimizer", "precision", "hyperparameter_source", "hyperparameters_extrapolated", "accelerator", "gpu_hours_source",
-    "flops_rule", "is_final", "name",
+    "flops_rule", "is_final", "name", "owner", "month", "currency", "rerun_of",
 })  # fmt: skip
 # Settings that are numbers and are known under our own names; others come from `names.py`.
 NUMBERS = frozenset({
@@ -22,9 +22,9 @@ NUMBERS = frozenset({
     "tokens_unique", "tokens_per_param", "seed", "lr_peak", "batch_tokens", "warmup_tokens", "weight_decay",
     "context_length", "steps", "tokens_planned", "n_layers", "d_model", "n_heads", "n_kv_heads", "head_dim", "d_ff",
     "vocab_size", "n_experts", "experts_per_token", "n_shared_experts", "expert_d_ff", "n_dense_layers", "n_accelerators",
-    "gpu_hours", "usd", "energy_kwh", "bytes_per_token", "attempt", "started", "ended", "seconds",
+    "gpu_hours", "usd", "energy_kwh", "co2_kg", "bytes_per_token", "attempt", "started", "ended", "seconds",
 })  # fmt: skip
-SHAPES = NUMBERS - {"params", "attempt", "started", "ended", "seconds", "gpu_hours", "usd", "energy_kwh"}
+SHAPES = NUMBERS - {"params", "attempt", "started", "ended", "seconds", "gpu_hours", "usd", "energy_kwh", "co2_kg"}
 PREFIXES = ("config.", "config/", "hparams.", "hparams/", "args.", "params/")  # that tools put before every setting
 
 

@@ -10,6 +10,7 @@ import duckdb
 import numpy as np
 import pandas as pd
 
+from planner.costs.accelerators import accelerators
 from planner.errors import InputError
 from planner.logs.importing import Logged, Settings, read_logs
 from planner.logs.matching import Difference, differences_of, matched_by_content
@@ -18,6 +19,7 @@ from planner.models.flops import training_flops
 from planner.runs.columns import DEFAULT_LOSS_UNIT, Status
 from planner.runs.read import read_runs
 
+OWN = ("owner", "month", "precision", "currency", "rerun_of")  # what a ledger asks of a run and only its log may know
 HOURS_OFF = 0.20  # measured hours this far from the modelled ones are said
 
 
@@ -56,8 +58,9 @@ def import_logs(
     """The runs in one or several sources of logs, joined to the plan where there is one.
 
     A logged run belongs to the planned run of its `run_id`, else to the one of equal architecture, tokens, learning rate,
-    batch and seed. Tokens, hours, status and loss are the logged ones; FLOPs, dollars and energy are recomputed from tokens
-    and hours really spent, failed attempts included; hours that were not logged are the plan's for the tokens seen.
+    batch and seed. Tokens, hours, status, loss, accelerator, owner, month, precision, currency and `rerun_of` are the logged
+    ones, and dollars, energy and CO2e where they were logged; else these are recomputed from hours really spent, as FLOPs are
+    from tokens, failed attempts included. Hours that were not logged are the plan's for the tokens seen.
 
     Raises InputError for sources that cannot be read, an unknown state, a run that completed twice, or a finished run
     without a loss; WorldError when `database` stays locked.
@@ -137,11 +140,7 @@ def _joined(plan: pd.DataFrame, seen: pd.DataFrame, usd_per_gpu_hour: float | No
     frame["gpu_hours_source"] = np.where(there, np.where(hours.notna(), "measured", "modelled"), "not run")
     trained = (frame["tokens"] - _resumed(plan)).clip(lower=0.0)  # a branch pays only for what its trunk had not seen
     frame["flops"] = [training_flops(n, d) for n, d in zip(frame["params_active"], trained, strict=True)]
-    if usd_per_gpu_hour is not None:
-        frame["usd"] = frame["gpu_hours"] * usd_per_gpu_hour
-    elif "usd" in plan:
-        frame["usd"] = frame["gpu_hours"] * (plan["usd"] / plan["gpu_hours"])
-    frame["energy_kwh"] = frame["gpu_hours"] * (plan["energy_kwh"] / plan["gpu_hours"])  # as the plan has it an hour
+    _with_costs(frame, measured, plan, usd_per_gpu_hour)
     frame["tokens_per_param"] = frame["tokens"] / frame["params_active"]
     whole = _part(frame["tokens"], plan) >= WHOLE
     annealed = frame["schedule"] != "constant" if "schedule" in frame else True
@@ -151,6 +150,36 @@ def _joined(plan: pd.DataFrame, seen: pd.DataFrame, usd_per_gpu_hour: float | No
     frame["loss_unit"] = _text(measured, "loss_unit").replace("", DEFAULT_LOSS_UNIT)
     frame["loss_name"] = _text(measured, "loss_name")
     return _with_what_logs_tell(frame, measured, there & (frame["status"] == Status.COMPLETED) & ~whole)
+
+
+def _with_costs(
+    frame: pd.DataFrame, measured: pd.DataFrame, plan: pd.DataFrame, usd_per_gpu_hour: float | None
+) -> None:
+    """What the run was on and whose it was, as logged; dollars and kWh as logged, else the plan's an hour.
+
+    The plan prices its own accelerator: on another one they stay missing, for the ledger to price.
+    """
+    for name in OWN:
+        logged, planned = _text(measured, name), _text(plan, name)
+        if (logged != "").any():
+            frame[name] = logged.where(logged != "", planned.to_numpy())
+    same = pd.Series(True, index=frame.index)
+    if "accelerator" in plan:
+        logged = _text(measured, "accelerator").map(_known_chip)
+        frame["accelerator"] = logged.where(logged != "", plan["accelerator"].to_numpy())
+        same = frame["accelerator"] == plan["accelerator"].to_numpy()
+    for name, rate in (("usd", usd_per_gpu_hour), ("energy_kwh", None), ("co2_kg", None)):
+        logged_amount = _column(measured, name)
+        hourly = _column(plan, name) / plan["gpu_hours"] if rate is None else pd.Series(rate, index=plan.index)
+        modelled = frame["gpu_hours"] * (hourly.where(same) if rate is None else hourly)
+        amount = logged_amount.where(logged_amount.notna(), modelled)
+        if amount.notna().any():
+            frame[name] = amount
+
+
+def _known_chip(name: str) -> str:
+    """The catalog's name of an accelerator; none for what the catalog does not know, which is then taken as planned."""
+    return name.lower() if name.lower() in accelerators() else ""
 
 
 def _with_what_logs_tell(frame: pd.DataFrame, measured: pd.DataFrame, truncated: pd.Series) -> pd.DataFrame:

@@ -16,7 +16,7 @@ def caveats(found: Findings) -> list[str]:
 
 def _caveats_of_the_lab(found: Findings) -> list[str]:
     final, lines = found.question["final"], []
-    if found.question["lab"] == "simulated":
+    if found.question["lab"] == "simulated" and found.fit is not None:
         lines.append(
             "No model was trained: the losses come from a simulated lab. The counts and prices of the plan do not depend on "
             "it; the losses, the forecast and the gains of ideas are an exercise of the method."
@@ -36,6 +36,8 @@ def _caveats_of_the_lab(found: Findings) -> list[str]:
 
 def _caveats_of_the_forecast(found: Findings) -> list[str]:
     fit, forecast, runs = found.fit, found.prediction, found.runs
+    if fit is None or forecast is None:
+        return ["No law is fitted yet: nothing is said of the final run's loss, its best size, or the gains of ideas."]
     unseen = ", ".join(f"{percent(share, 0)} at {kappa}x" for kappa, share in LEFT_OUT_COVERAGE.items())
     extrapolated = int((runs["hyperparameters_extrapolated"].astype(str).str.lower() == "true").sum())
     return [
@@ -53,7 +55,7 @@ def _caveats_of_the_cost(found: Findings) -> list[str]:
     question, rates = found.question, found.question["rates"]
     rate, grid = rates["accelerators"][rates["reference"]], rates["grid"]
     lines = [
-        "Hours of the small runs are those of the step-time model's fastest layouts times "
+        "Hours planned for the small runs are those of the step-time model's fastest layouts times "
         f"{question['yardstick']['factor']:.2f}, {question['yardstick']['source']}; the final run uses "
         f"{percent(question['utilisation']['fraction'], 1)} of the BF16 peak.",
         f"Rent of ${question['final']['usd_per_gpu_hour']:g} per hour is taken from {question['price_source']}.",

@@ -71,8 +71,13 @@ def completion_of(plan: pd.DataFrame, runs: pd.DataFrame, final_gpu_hours: float
 
 
 def _joined(plan: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
+    """Every run of the plan, and those that stand in none, at no planned hours."""
     columns = ["run_id", "study", "variant", "gpu_hours"]
-    table = plan[columns].assign(chance=plan.get("chance", 1.0)).rename(columns={"gpu_hours": "planned"})
+    table = plan[columns].assign(chance=plan.get("chance", 1.0), listed=True).rename(columns={"gpu_hours": "planned"})
+    more = runs[~runs["run_id"].isin(plan["run_id"])]
+    if len(more):
+        extra = more[["run_id", "study", "variant"]].assign(planned=0.0, chance=1.0, listed=False)
+        table = pd.concat([table, extra], ignore_index=True)
     seen = runs.set_index("run_id").reindex(table["run_id"])
     table["status"] = seen["status"].fillna(str(Status.PLANNED)).to_numpy()
     table["actual"] = rounded(seen["gpu_hours"].fillna(0.0)).to_numpy()
@@ -86,7 +91,7 @@ def _joined(plan: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
 def _progress(rows: pd.DataFrame) -> Progress:
     cancelled, ended = rows["status"] == Status.CANCELLED, ~rows["open"]
     return Progress(
-        runs_planned=len(rows),
+        runs_planned=int(rows["listed"].sum()),
         runs_ended=int((ended & ~cancelled).sum()),
         runs_open=int(rows["open"].sum()),
         runs_cancelled=int(cancelled.sum()),

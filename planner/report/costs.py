@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import difflib
+import math
+from collections.abc import Collection, Hashable, Mapping
 from typing import Any
 
 import pandas as pd
 
+from planner.costs.accelerators import find_accelerator
 from planner.errors import InputError
 from planner.models.flops import RULE_6ND_ACTIVE, training_flops
-from planner.report.entries import COLUMNS
+from planner.report.entries import COLUMNS, NOT_RUN
+from planner.runs.columns import BASELINE, Status
 from planner.sweep.file.costs import Cost
 from planner.sweep.plan import Plan
 from planner.sweep.setting import Setting
@@ -17,22 +21,21 @@ from planner.sweep.setting import Setting
 FORWARD = 2.0  # FLOPs per active parameter and sampled token: a forward pass (Kaplan et al., arXiv 2001.08361, table 1)
 
 
-def costs_of(plan: Plan) -> pd.DataFrame:
+def costs_of(plan: Plan, ran: Collection[str] = ()) -> pd.DataFrame:
     """Ledger rows beside the runs; what they do not say of dollars and energy is priced like the runs are.
 
-    Raises InputError for a cost of a run that is not planned.
+    Raises InputError for a cost of a run that is neither planned nor among those that `ran`.
     """
     setting = plan.setting
-    _require_planned(setting, plan.runs)
+    _require_known(setting, {*plan.runs["run_id"], *ran})
     rows = [*_final(setting), *_prior(setting), *(_given(cost, setting) for cost in setting.sweep.file.cost)]
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
-def _require_planned(setting: Setting, runs: pd.DataFrame) -> None:
-    planned = set(runs["run_id"])
+def _require_known(setting: Setting, known: Collection[str]) -> None:
     for cost in setting.sweep.file.cost:
-        if cost.run_id is not None and cost.run_id not in planned:
-            near = difflib.get_close_matches(cost.run_id, planned, n=1)
+        if cost.run_id is not None and cost.run_id not in known:
+            near = difflib.get_close_matches(cost.run_id, known, n=1)
             raise InputError(
                 f"{setting.sweep.source}: cost {cost.name!r} is of run {cost.run_id!r}, which does not exist",
                 f"did you mean {near[0]!r}?" if near else "take a run_id of `planner propose`, or leave it out",
@@ -50,6 +53,7 @@ def _final(setting: Setting) -> list[dict[str, Any]]:
         {
             "name": f"{name}: {kind.replace('_', ' ')}", "side": "final", "kind": kind, "study": "final run", "variant": "baseline",
             "params_active": setting.final_params.active, "status": "planned", "accelerator": setting.accelerator.name,
+            "precision": setting.sweep.file.final.precision if kind == "pretraining" else "",
             "flops": final.flops if kind == "pretraining" else None, "flops_rule": RULE_6ND_ACTIVE, "gpu_hours": hours,
             "gpu_hours_source": final.gpu_hours_source if kind == "pretraining" else "given",
             "usd": hours * final.usd_per_gpu_hour, "source": "the sweep file's [final]",
@@ -59,24 +63,58 @@ def _final(setting: Setting) -> list[dict[str, Any]]:
 
 
 def _prior(setting: Setting) -> list[dict[str, Any]]:
-    """Runs already paid for; without hours of their own they take those of the final run's utilisation."""
-    prior = setting.sweep.prior
-    if prior is None:
+    """Runs already paid for, whatever became of them; without hours of their own they take the final run's utilisation."""
+    tables = [table for table in (setting.sweep.prior, setting.sweep.sunk) if table is not None]
+    if not tables:
         return []
-    rows = []
-    for number, row in enumerate(prior.to_dict("records"), 1):
-        flops = float(row.get("flops") or training_flops(float(row["params_active"]), float(row["tokens"])))
-        hours = row.get("gpu_hours")
-        measured = hours is not None and hours == hours
-        rows.append({
-            "name": str(row.get("run_id") or f"prior run {number}"), "side": "exploration", "kind": "prior",
-            "study": "prior runs", "params_active": row["params_active"], "variant": str(row.get("variant") or "baseline"),
-            "status": "completed", "accelerator": setting.accelerator.name, "flops": flops,
-            "flops_rule": str(row.get("flops_rule") or RULE_6ND_ACTIVE),
-            "gpu_hours": float(str(hours)) if measured else setting.utilisation.gpu_hours(flops, setting.accelerator),
-            "gpu_hours_source": "measured" if measured else "modelled", "usd": row.get("usd"), "source": "exploration.prior_runs",
-        })  # fmt: skip
-    return rows
+    runs = pd.concat(tables, ignore_index=True)
+    _require_one_currency(setting, runs)
+    return [_prior_row(row, number, setting) for number, row in enumerate(runs.to_dict("records"), 1)]
+
+
+def _prior_row(row: Mapping[Hashable, Any], number: int, setting: Setting) -> dict[str, Any]:
+    name = _text(row, "run_id", f"prior run {number}")
+    chip = find_accelerator(_text(row, "accelerator", "")) if _text(row, "accelerator", "") else setting.accelerator
+    flops, hours = _number(row, "flops"), _number(row, "gpu_hours")
+    if flops is None and (params := _number(row, "params_active")) and (tokens := _number(row, "tokens")) is not None:
+        flops = training_flops(params, tokens)
+    status = _text(row, "status", Status.COMPLETED)
+    if flops is None and hours is None and status not in NOT_RUN:
+        raise InputError(
+            f"{setting.sweep.source}: prior run {name!r} is {status} and has neither gpu_hours nor tokens",
+            "give the hours it took, as for every prior run: failed ones are paid for too",
+        )
+    modelled = 0.0 if status in NOT_RUN or flops is None else setting.utilisation.gpu_hours(flops, chip)
+    return {
+        "name": name, "side": "exploration", "kind": "prior", "study": "prior runs", "params_active": _number(row, "params_active"),
+        "variant": _text(row, "variant", BASELINE), "status": status, "accelerator": chip.name,
+        "owner": _text(row, "owner", ""), "month": _text(row, "month", ""), "precision": _text(row, "precision", ""),
+        "flops": None if status in NOT_RUN else flops, "flops_rule": _text(row, "flops_rule", RULE_6ND_ACTIVE),
+        "gpu_hours": modelled if hours is None else hours, "gpu_hours_source": "modelled" if hours is None else "measured",
+        "usd": _number(row, "usd"), "source": "exploration.prior_runs",
+    }  # fmt: skip
+
+
+def _require_one_currency(setting: Setting, runs: pd.DataFrame) -> None:
+    told = set(runs["currency"].dropna().astype(str)) - {"USD", ""} if "currency" in runs else set()
+    if told:
+        raise InputError(
+            f"{setting.sweep.source}: prior_runs: two currencies: USD and {min(told)}",
+            "convert all amounts to USD, and say at which rate",
+        )
+
+
+def _text(row: Mapping[Hashable, Any], name: str, otherwise: str) -> str:
+    value = row.get(name)
+    return otherwise if value is None or value != value or not str(value).strip() else str(value).strip()
+
+
+def _number(row: Mapping[Hashable, Any], name: str) -> float | None:
+    try:
+        value = float(row.get(name, math.nan))
+    except (TypeError, ValueError):
+        return None
+    return value if math.isfinite(value) else None
 
 
 def _given(cost: Cost, setting: Setting) -> dict[str, Any]:

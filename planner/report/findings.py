@@ -21,27 +21,35 @@ from planner.report.entries import entries_of
 from planner.report.ledger import QUESTION_SCHEMA, Ledger, ledger_of
 from planner.report.sensitivity import Base, base_of
 
+NO_CHOICES: dict[str, Any] = {
+    "allocation": None, "ideas": [], "untested": [], "closed": [], "tuning": None, "untuned_because": "no law is fitted yet",
+}  # fmt: skip
+
 
 @dataclass(frozen=True)
 class Findings:
-    """A results folder as values."""
+    """A results folder as values. Without a law yet `fit`, `forecast` and `stop` are None; `record` holds the registered
+    forecasts of earlier runs."""
 
     question: dict[str, Any]
     runs: pd.DataFrame
-    fit: Fit
-    forecast: dict[str, Any]
+    fit: Fit | None
+    forecast: dict[str, Any] | None
     choices: dict[str, Any]
     score: dict[str, Any]
+    record: dict[str, Any]
     ledger: Ledger
     completion: Completion
     base: Base | None
     confidence: list[Confidence]
-    stop: StopRule
+    stop: StopRule | None
     provenance: dict[str, Any]
 
     @property
-    def prediction(self) -> Prediction:
-        """The registered forecast of the final run."""
+    def prediction(self) -> Prediction | None:
+        """The forecast of the final run, if there is a law yet."""
+        if self.forecast is None:
+            return None
         fields = dict(self.forecast["prediction"])
         for name in ("interval_mean", "interval_run"):
             fields[name] = tuple(fields[name])
@@ -49,7 +57,7 @@ class Findings:
 
 
 def gather(path: Path) -> Findings:
-    """Read a folder that `planner run` wrote; InputError for one of an older planner."""
+    """Read a folder that `planner run` or `planner report` wrote; InputError for one of an older planner."""
     question = store.read_json(path / store.QUESTION)
     if question.get("schema") != QUESTION_SCHEMA or not (path / store.COSTS).is_file():
         raise InputError(
@@ -58,8 +66,9 @@ def gather(path: Path) -> Findings:
             "make the folder again: `planner run SWEEP -o` another folder",
         )
     runs, plan, costs = (_table(path / name) for name in (store.RUNS, store.PLAN, store.COSTS))
-    runs["tokens_planned"] = plan.set_index("run_id")["tokens"].reindex(runs["run_id"]).to_numpy()
-    fit = fit_from_record(store.read_json(path / store.FIT), str(path / store.FIT))
+    planned = pd.Series(plan.set_index("run_id")["tokens"].reindex(runs["run_id"]).to_numpy(), index=runs.index)
+    runs["tokens_planned"] = planned.fillna(runs["tokens"])
+    fit = fit_from_record(saved, str(path / store.FIT)) if (saved := _json(path / store.FIT)) else None
     entries = entries_of(runs, costs, question["rates"])
     ledger = ledger_of(entries)
     law = add_up(entries[(entries["side"] == "exploration") & entries["study"].isin(question["scaling_studies"])])
@@ -70,16 +79,30 @@ def gather(path: Path) -> Findings:
         question=question,
         runs=runs,
         fit=fit,
-        forecast=store.read_json(path / store.FORECAST),
-        choices=store.read_json(path / store.CHOICES),
-        score=store.read_json(path / store.SCORE) if (path / store.SCORE).is_file() else {},
+        forecast=_forecast(path),
+        choices=NO_CHOICES | _json(path / store.CHOICES),
+        score=_json(path / store.SCORE),
+        record=_json(path / store.RECORD),
         ledger=ledger,
         completion=completion_of(plan, runs, ledger.final.gpu_hours, add_up(other).gpu_hours),
         base=base_of(entries, question),
-        confidence=spend_to_confidence(fit, flops=flops, spent=spent),
-        stop=stop_rule(law_learning(fit, flops=flops, spent=spent)),
+        confidence=spend_to_confidence(fit, flops=flops, spent=spent) if fit and spent else [],
+        stop=stop_rule(law_learning(fit, flops=flops, spent=spent)) if fit and spent else None,
         provenance=_provenance(store.read_provenance(path)),
     )
+
+
+def _json(path: Path) -> dict[str, Any]:
+    """What a file of the folder holds; empty where there is none."""
+    return store.read_json(path) if path.is_file() else {}
+
+
+def _forecast(path: Path) -> dict[str, Any] | None:
+    """The registered forecast, else the outlook so far."""
+    if registered := _json(path / store.FORECAST):
+        return registered | {"registered": True}
+    outlook = _json(path / store.OUTLOOK)
+    return outlook | {"registered": False} if outlook else None
 
 
 def _table(path: Path) -> pd.DataFrame:

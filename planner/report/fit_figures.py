@@ -142,12 +142,15 @@ def _law_at_ratios(axes: Axes, fit: Fit, flops: np.ndarray, ratio: np.ndarray) -
                   label=f"law at {at:.3g} {RATIO_LABEL}")  # fmt: skip
 
 
-def isoflop_figure(fit: Fit, sample: Sample) -> Figure | None:
-    """Loss against size at each level of compute, the law's profile and the parabola's minimum; None without profiles."""
+def isoflop_figure(fit: Fit, sample: Sample, *, narrow: bool = False) -> Figure | None:
+    """Loss against size at each level of compute, the law's profile and the parabola's minimum; None without profiles.
+
+    A `narrow` one is for a phone.
+    """
     found = profiles(sample)
     if not found:
         return None
-    figure = Figure(figsize=(9, 5.2), layout="constrained")
+    figure = Figure(figsize=(4.4, 6.2) if narrow else (9, 5.2), layout="constrained")
     axes = figure.subplots()
     shades = colormaps["viridis"](np.linspace(0, 0.85, len(found)))
     every = math.ceil(len(found) / LABELLED)
@@ -170,8 +173,10 @@ def isoflop_figure(fit: Fit, sample: Sample) -> Figure | None:
     axes.set_xlabel(str(fit.count))
     axes.set_ylabel(loss_label(fit))
     sound = sum(profile.sound for profile in found)
-    figure.suptitle(f"{group_of(fit)}{sound} of {len(found)} isoFLOP profiles have a sound minimum", fontsize=12)
-    figure.legend(loc="outside right center", fontsize=9)
+    figure.suptitle(
+        f"{group_of(fit)}{sound} of {len(found)} isoFLOP profiles have a sound minimum", fontsize=11 if narrow else 12
+    )
+    figure.legend(loc="outside lower left" if narrow else "outside right center", ncols=2 if narrow else 1, fontsize=9)
     return figure
 
 

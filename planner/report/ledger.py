@@ -15,7 +15,7 @@ from planner.report.published import Scope, cases
 from planner.report.rates import rates_record
 from planner.sweep.plan import Plan
 
-AXES = ("study", "size", "status", "kind", "variant", "accelerator", "owner", "month")
+AXES = ("study", "size", "status", "kind", "variant", "accelerator", "owner", "month", "precision")
 QUESTION_SCHEMA = 2  # of question.json; 1 had no prices of owning, no grid, no other costs
 
 
@@ -24,7 +24,7 @@ class Ledger:
     """Exploration against the final run, and what stands beside both (staff, overhead, credits).
 
     `by_axis[name]` adds up to `exploration` exactly, whatever became of a run. `not_run` counts what took nothing, by
-    status. `notes` say what is not alike.
+    status; `precisions` are those of each side's FLOPs. `notes` say what is not alike.
     """
 
     entries: pd.DataFrame
@@ -34,6 +34,7 @@ class Ledger:
     by_axis: dict[str, dict[str, Amounts]]
     by_stage: dict[str, Amounts]
     not_run: dict[str, int]
+    precisions: dict[str, list[str]]
     notes: tuple[str, ...]
 
     @property
@@ -70,6 +71,7 @@ def ledger_of(entries: pd.DataFrame) -> Ledger:
         by_axis={axis: by(named if axis == "size" else in_order, axis) for axis in AXES},
         by_stage=by(final, "kind"),
         not_run={str(name): int(n) for name, n in idle["status"].value_counts().sort_index().items()},
+        precisions=_precisions(spent),
         notes=tuple(_notes(spent, idle)),
     )
 
@@ -115,9 +117,7 @@ def _notes(spent: pd.DataFrame, idle: pd.DataFrame) -> list[str]:
     rules = sorted(set(spent["flops_rule"]) - {""})
     if len(rules) > 1:
         notes.append(f"FLOPs by {len(rules)} rules ({', '.join(rules)}) are not added up.")
-    kinds = sorted(set(spent["precision"]) - {""})
-    if len(kinds) > 1:
-        notes.append(f"Runs in {', '.join(kinds)} are added up: FLOPs of a lower precision are cheaper.")
+    notes += _unlike_precisions(_precisions(spent))
     free = int((~idle["status"].isin(NOT_RUN)).sum())
     if free:
         notes.append(
@@ -137,6 +137,26 @@ def _notes(spent: pd.DataFrame, idle: pd.DataFrame) -> list[str]:
     return notes
 
 
+def _precisions(spent: pd.DataFrame) -> dict[str, list[str]]:
+    """The precisions of the FLOPs of exploration and of the final run, where they are known."""
+    known = spent[spent["flops"].notna() & (spent["precision"] != "")]
+    return {side: sorted(set(known.loc[known["side"] == side, "precision"])) for side in ("exploration", "final")}
+
+
+def _unlike_precisions(precisions: dict[str, list[str]]) -> list[str]:
+    notes = [
+        f"Of the {side} side runs in {', '.join(kinds)} are added up: FLOPs of a lower precision take fewer hours."
+        for side, kinds in precisions.items() if len(kinds) > 1
+    ]  # fmt: skip
+    ours, theirs = (", ".join(kinds) for kinds in precisions.values())
+    if ours and theirs and ours != theirs:
+        notes.append(
+            f"Exploration is in {ours}, the final run in {theirs}: their FLOPs are unlike, so that the ratio in FLOPs says less "
+            "than those in hours and dollars."
+        )
+    return notes
+
+
 def _without_flops(spent: pd.DataFrame) -> list[str]:
     """Which entries the sums of FLOPs leave out."""
     notes = []
@@ -144,9 +164,12 @@ def _without_flops(spent: pd.DataFrame) -> list[str]:
         bare = spent[(spent["side"] == side) & spent["flops"].isna() & (spent["gpu_hours"] > 0)]
         if not bare.empty:
             share = bare["gpu_hours"].sum() / spent.loc[spent["side"] == side, "gpu_hours"].sum()
-            kinds = ", ".join(kind.replace("_", " ") for kind in dict.fromkeys(bare["kind"]))
+            kinds = ", ".join(
+                {"run": "some runs"}.get(kind, kind.replace("_", " ")) for kind in dict.fromkeys(bare["kind"])
+            )
             notes.append(
-                f"FLOPs of the {side} side leave out {kinds}, of which only hours are known ({share:.1%} of them)."
+                f"FLOPs of the {side} side leave out {kinds}, of which only hours are known "
+                f"({'under 0.1%' if share < 0.001 else f'{share:.1%}'} of them)."
             )
     return notes
 

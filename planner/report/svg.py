@@ -53,6 +53,7 @@ def to_svg(figure: Figure, name: str, title: str) -> str:
     body = re.sub(r'(href="#|url\(#)', rf"\g<1>{name}-", body)
     body = re.sub(r"<metadata>.*?</metadata>|<style.*?</style>|<defs>\s*</defs>", "", body, flags=re.DOTALL)
     body = re.sub(r'\sstyle="([^"]*)"', lambda found: _presented(found.group(1)), body)
+    body = re.sub(r'\s(?:x|y|d|points|transform)="[^"]*"', lambda found: _shortened(found.group(0)), body)
     start, rest = body.split(">", 1)
     start = re.sub(r'\s(width|height)="[^"]*"', "", start)
     look = 'fill="currentColor" stroke-linejoin="round" stroke-linecap="butt"'
@@ -70,6 +71,11 @@ def _presented(style: str) -> str:
         else:
             said[key] = "currentColor" if value == "#000000" else value
     return "".join(f' {key}="{value}"' for key, value in said.items())
+
+
+def _shortened(places: str) -> str:
+    """Coordinates to a hundredth of a point: nobody sees more, and a page carries thousands of them."""
+    return re.sub(r"-?\d+\.\d{3,}", lambda found: f"{float(found.group(0)):.2f}", places)
 
 
 def _attribute(text: str) -> str:

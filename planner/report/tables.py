@@ -45,13 +45,14 @@ def csv_tables(summary: dict[str, Any], entries: pd.DataFrame) -> dict[str, pd.D
             for case in one["published"]
         ]
     )
-    fit = summary["fit"]
+    fit = summary["fit"] or {"parameters": {}, "backtest": []}
     tables["parameters"] = pd.DataFrame(
         [
             {"parameter": name, "value": value, "low": fit["intervals"][name][0], "high": fit["intervals"][name][1]}
             for name, value in fit["parameters"].items()
         ]
     )
+    tables["record"] = pd.DataFrame(summary["record"].get("forecasts", []))
     for name in ("tornado", "confidence", "closed"):
         tables[name] = pd.DataFrame(summary[name])
     tables["backtest"] = pd.DataFrame(fit["backtest"] or [])

@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-from planner.costs.accelerators import Accelerator
+from planner.costs.accelerators import Accelerator, Precision
 from planner.costs.final_run import FinalCost, final_cost
 from planner.costs.planned import (
     TYPICAL,
@@ -288,8 +288,12 @@ def _kept_hours(sweep: Sweep, accelerator: Accelerator) -> float:
     final = sweep.file.final
     context = sweep.file.hyperparameters.context_length
     batch = step_law(count_parameters(sweep.model).active_non_embedding, final.tokens).batch_tokens
+    # Measured hours are held against the BF16 model: their yardstick is for small runs in BF16.
+    known = Precision(final.precision) if final.precision in list(Precision) else Precision.BF16
+    precision = Precision.BF16 if final.gpu_hours_per_trillion_tokens is not None else known
     try:
-        return kept_hours(sweep.model, final.tokens, Cluster(accelerator, final.count), batch, context)
+        accelerator.peak(known)
+        return kept_hours(sweep.model, final.tokens, Cluster(accelerator, final.count, precision), batch, context)
     except InputError as error:
         raise InputError(f"{sweep.source}: final: {error.message}", error.hint) from None
 

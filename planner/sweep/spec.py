@@ -47,7 +47,8 @@ NEEDED = {  # columns of the tables beside a sweep
 class Sweep:
     """A checked sweep file with model, accelerator and tables read, where it came from, and a hash of all their bytes.
 
-    `prior` are finished runs already paid for, `tuning` the grid that a fitted prescription rests on; None without.
+    `prior` are finished runs already paid for, `sunk` those of the same tables that did not finish: paid for all the same,
+    and out of every fit. `tuning` is the grid that a fitted prescription rests on; None without.
     """
 
     file: SweepFile
@@ -57,6 +58,7 @@ class Sweep:
     tuning: pd.DataFrame | None
     source: str
     sha256: str
+    sunk: pd.DataFrame | None = None
 
 
 def read_sweep(path: str | Path) -> Sweep:
@@ -81,17 +83,17 @@ def read_sweep(path: str | Path) -> Sweep:
     except InputError as error:
         raise InputError(f"{path}: final: {error.message}", error.hint) from None
     digest.update(repr((model, accelerator)).encode("utf-8"))
-    prior = _tables(path, file.exploration.prior_runs, NEEDED["prior_runs"], digest)
-    tuning = _tables(path, [name for name in [file.hyperparameters.runs] if name], NEEDED["runs"], digest)
+    prior, sunk = _finished(_tables(path, file.exploration.prior_runs, NEEDED["prior_runs"], digest))
+    tuning, _ = _finished(_tables(path, [name for name in [file.hyperparameters.runs] if name], NEEDED["runs"], digest))
     for text in file.exploration.exclude:
         Where.parse(text)
-    return Sweep(file, model, accelerator, prior, tuning, str(path), digest.hexdigest())
+    return Sweep(file, model, accelerator, prior, tuning, str(path), digest.hexdigest(), sunk)
 
 
 def _tables(
     path: Path, names: tuple[str, ...] | list[str], needed: tuple[str, ...], digest: hashlib._Hash
 ) -> pd.DataFrame | None:
-    """Finished runs of the tables beside the sweep, one after another."""
+    """The runs of the tables beside the sweep, one after another."""
     found = []
     for name in names:
         table = read_runs(path.parent / name)
@@ -101,9 +103,17 @@ def _tables(
                 f"{path.parent / name}: no column {missing[0]!r}", f"the table needs {', '.join(needed)}, raw counts"
             )
         digest.update(table.sha256.encode("utf-8"))
-        frame = table.frame.drop(columns="line")
-        found.append(frame[frame["status"] == "completed"] if "status" in frame else frame)
+        found.append(table.frame.drop(columns="line"))
     return pd.concat(found, ignore_index=True) if found else None
+
+
+def _finished(runs: pd.DataFrame | None) -> tuple[pd.DataFrame | None, pd.DataFrame | None]:
+    """The runs that finished, and the others; a table without `status` holds finished runs only."""
+    if runs is None or "status" not in runs:
+        return runs, None
+    done = runs["status"].isna() | (runs["status"] == "completed")  # NaN: of a table beside one that has the column
+    parts = [part.reset_index(drop=True) for part in (runs[done], runs[~done])]
+    return (parts[0] if len(parts[0]) else None), (parts[1] if len(parts[1]) else None)
 
 
 def _model(path: Path, name: str) -> Architecture:

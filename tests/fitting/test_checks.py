@@ -2,6 +2,7 @@
 
 from collections import Counter
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from planner.fitting.estimate import estimate
 from planner.fitting.finding import Fitted, Severity
 from planner.fitting.recipe import choose_recipe, default_recipe
 from planner.fitting.residual_checks import influence
+from planner.runs import read_runs, sample_of
 from planner.runs.columns import Count
 from planner.runs.sample import Sample
 
@@ -112,6 +114,16 @@ def test_checkpoints_are_told_from_finals():
     runs = healthy(run_id=np.repeat([f"run-{i}" for i in range(6)], 5))
     assert "30 rows come from 6 runs" in found(runs)["checkpoints"].sentence
     assert "checkpoints" not in found(healthy(run_id=np.arange(30).astype(str)))
+
+
+def test_a_careless_real_sweep_is_told_to_be_one():
+    # 22 byte-level runs of three layers trained by `planner launch`: one rate, one batch, 15 to 2,000 steps (docs/tiny_lm.md).
+    table = read_runs(Path(__file__).parent / "careless.csv")
+    for recipe in (TEXTBOOK, default_recipe()):
+        told = found(sample_of(table, count=Count.ACTIVE), recipe)
+        warned = {name for name, one in told.items() if one.severity is Severity.WARNING}
+        assert warned >= {"scatter", "few-steps", "lr_peak-constant", "batch_tokens-constant"}
+        assert "18 of 22 runs" in told["few-steps"].sentence
 
 
 def test_runs_of_few_steps_are_counted():

@@ -102,6 +102,9 @@ def test_published_ledgers_are_those_in_the_repository(tmp_path):
     done = run_planner("ledgers", "-o", "out", "--json", cwd=tmp_path)
     assert done.code == 0, done.err
     assert {case["name"]: round(case["ratio"], 2) for case in done.json["ledgers"]}["smollm3"] == 0.58
-    assert (tmp_path / "out" / store.LEDGERS).read_bytes() == (
-        REPOSITORY / "results/published" / store.LEDGERS
-    ).read_bytes()
+    for name in (store.LEDGERS, "index.html"):
+        assert (tmp_path / "out" / name).read_bytes() == (REPOSITORY / "results/published" / name).read_bytes(), name
+    page = (tmp_path / "out/index.html").read_text()
+    assert "<script" not in page
+    assert "276.48K" in page
+    assert "0.58x" in page

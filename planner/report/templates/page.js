@@ -11,7 +11,7 @@
       if (size >= scale * (1 - 0.5 * 10 ** -digits)) return trim(value / scale, digits) + letter;
     return trim(value, digits);
   };
-  const shown = { hours: (v) => human(v, 4), usd: (v) => "$" + human(v, 4), ratio: (v) => (v >= 0.095 ? v.toFixed(2) : String(Number(v.toPrecision(2)))) + "x" };
+  const shown = { hours: (v) => human(v, 4), usd: (v) => "$" + human(v, 4), ratio: (v) => (v >= 0.095 || v === 0 ? v.toFixed(2) : v.toPrecision(2)) + "x" };
 
   const base = read("base");
   if (base) {

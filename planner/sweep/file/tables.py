@@ -30,6 +30,7 @@ SMALLEST_SPAN = 2.0  # of sizes: three levels in less cannot show an exponent
 class Final(Table):
     """The run all this is for; tokens raw, hours on `count` accelerators.
 
+    `precision` is that of its matrix products; measured hours hold whatever it is; fp16 and fp32 are modelled by the BF16 peak.
     `dense_equivalent_params` is the assumption of `family = "dense-equivalent"`: the dense size that would reach its loss.
     """
 
@@ -37,6 +38,7 @@ class Final(Table):
     tokens: Amount
     accelerator: Name
     count: Whole
+    precision: Literal["bf16", "fp8", "fp4", "fp16", "fp32"] = "bf16"
     gpu_hours_per_trillion_tokens: Amount | None = None
     context_extension_gpu_hours: AmountOrNone = 0.0
     post_training_gpu_hours: AmountOrNone = 0.0
