@@ -26,6 +26,6 @@ class Done:
 def run_planner(*arguments: str | Path, cwd: Path) -> Done:
     """The command in a process of its own, as a user runs it."""
     done = subprocess.run(
-        [sys.executable, "-m", "planner", *map(str, arguments)], cwd=cwd, capture_output=True, text=True, timeout=300
+        [sys.executable, "-m", "planner", *map(str, arguments)], cwd=cwd, capture_output=True, text=True, timeout=900
     )
     return Done(done.returncode, done.stdout, done.stderr)

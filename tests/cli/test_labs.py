@@ -186,3 +186,20 @@ def test_a_first_sweep_for_a_local_lab_can_be_proposed_as_it_is(tmp_path):
     assert again.code == 2
     assert "is there already" in again.err
     assert run_planner("init", "second", "--lab", "moon", cwd=tmp_path).code == 2
+
+
+@TORCH
+def test_the_readmes_second_example_trains_a_real_study_from_plan_to_report(tmp_path):
+    command = ".venv/bin/planner run sweeps/tiny_lm.toml --quick"
+    assert command in (REPOSITORY / "README.md").read_text()
+    (tmp_path / "sweeps").symlink_to(SWEEPS)
+    done = run_planner(*command.split()[1:], cwd=tmp_path)
+    assert done.code == 0, done.err
+    folder = tmp_path / "results/tiny_lm_quick"
+    runs = pd.read_csv(folder / "runs.csv")
+    assert len(runs) == 22
+    assert (runs["status"] == "completed").all()
+    found = scores(folder)
+    assert len(found) == 3
+    assert max(abs(one["error"]) for one in found) < 0.1  # real luck: a bug is far off, seeds differ by two per cent
+    assert "<html" in (folder / "report/index.html").read_text()
