@@ -117,7 +117,6 @@ def _provenance(record: dict[str, Any]) -> dict[str, Any]:
     made = record["planner"]
     return {
         "version": made["version"],
-        "commit": made.get("commit", ""),
         "seed": record["seed"],
         "inputs": record["inputs"],
     }

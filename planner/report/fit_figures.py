@@ -152,7 +152,7 @@ def isoflop_figure(fit: Fit, sample: Sample, *, narrow: bool = False) -> Figure 
         return None
     figure = Figure(figsize=(4.4, 6.2) if narrow else (9, 5.2), layout="constrained")
     axes = figure.subplots()
-    shades = colormaps["viridis"](np.linspace(0, 0.85, len(found)))
+    shades = colormaps["viridis"](np.linspace(0.35, 0.85, len(found)))  # seen on white and on black
     every = math.ceil(len(found) / LABELLED)
     for place, (profile, shade) in enumerate(zip(found, shades, strict=True)):
         params = np.geomspace(profile.params.min(), profile.params.max(), 80)
