@@ -18,7 +18,7 @@ from tiny_plans import branch, row, write
 
 PRETEND = Path(__file__).resolve().parent / "pretend.py"
 TRAINER = f"{shlex.quote(sys.executable)} {shlex.quote(str(PRETEND))}"
-PATIENT = 400.0  # seconds for what takes ten on an idle machine
+PATIENT = 150.0  # seconds for what takes ten on an idle machine
 
 
 def arguments(plan: Path, folder: Path, *options: str) -> list[str]:
