@@ -143,8 +143,8 @@ def _filled(
             raise _unreadable(claim, error) from None
     if not value_of(connection, "SELECT count(*) FROM segments"):
         raise failed or _nothing(claims, loaded)
-    notes = judge(connection, loaded.touched, settings.keep, settings.window)
-    table = table_of(connection)
+    pieces, notes = judge(connection, loaded.touched, settings.keep, settings.window)
+    table = table_of(connection, pieces)
     history.make_view(connection)
     make_checkpoints(connection)
     n_points = value_of(connection, f"SELECT count(*) FROM {history.HISTORY}")

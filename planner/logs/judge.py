@@ -32,8 +32,11 @@ CREATE TABLE IF NOT EXISTS finals (
 
 def judge(
     connection: duckdb.DuckDBPyConnection, touched: Iterable[int], keep: frozenset[Reason], window: int | None
-) -> list[str]:
-    """Stitch all segments, mark the points and write the finals of the runs that changed; notes on what was joined."""
+) -> tuple[list[Piece], list[str]]:
+    """Stitch all segments, mark the points and write the finals of the runs that changed.
+
+    Returns the segments in the order of their numbers, and notes on what was joined.
+    """
     connection.execute(_FINALS)
     measure_spans(connection, sorted(touched))
     pieces = read_pieces(connection)
@@ -62,7 +65,7 @@ def judge(
         connection.execute("DELETE FROM finals WHERE run IN (SELECT run FROM new_finals)")
         connection.execute("INSERT INTO finals BY NAME SELECT * FROM new_finals")
         connection.unregister("new_finals")
-    return stitched.notes
+    return pieces, stitched.notes
 
 
 def _settings_changed(connection: duckdb.DuckDBPyConnection, keep: frozenset[Reason], window: int | None) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 
 import duckdb
@@ -52,8 +51,7 @@ def read_pieces(connection: duckdb.DuckDBPyConnection) -> list[Piece]:
         "p.first_step, p.last_step, coalesce(p.points, 0), coalesce(s.started, p.first_time), coalesce(s.ended, p.last_time) "
         "FROM segments AS s LEFT JOIN spans AS p USING (segment) ORDER BY s.segment"
     ).fetchall()
-    names = [field.name for field in dataclasses.fields(Piece)]
-    return [Piece(**(dict(zip(names, row, strict=True)) | {"settings": read_settings(row[7])})) for row in rows]
+    return [Piece(*(*row[:7], read_settings(row[7]), *row[8:])) for row in rows]
 
 
 __all__ = ["TABLE", "among", "measure_spans", "read_pieces"]

@@ -13,7 +13,6 @@ import pandas as pd
 from planner.errors import InputError
 from planner.logs.counts import Counted, counted
 from planner.logs.hours import hours_of
-from planner.logs.spans import read_pieces
 from planner.logs.status import STATES, WHOLE, counting, notes_on_states, status_of, where
 from planner.logs.stitch import Piece
 from planner.runs.columns import DEFAULT_LOSS_UNIT, Status
@@ -41,11 +40,10 @@ class Table:
     notes: tuple[str, ...]
 
 
-def table_of(connection: duckdb.DuckDBPyConnection) -> Table:
-    """The runs in the database as a table under our column names, also kept there as `runs`."""
+def table_of(connection: duckdb.DuckDBPyConnection, every: Sequence[Piece]) -> Table:
+    """The runs in the database, of which these are all segments, as a table under our column names; kept there as `runs` too."""
     owners = dict(connection.execute("SELECT segment, run FROM segments").fetchall())
     groups: dict[str, list[Piece]] = {}
-    every = read_pieces(connection)
     for piece in every:
         groups.setdefault(owners[piece.number], []).append(piece)
     found = connection.execute("SELECT * FROM finals")

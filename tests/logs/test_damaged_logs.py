@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 from simulated import lab
 
 from planner.errors import InputError, PlannerError
+from planner.logs import texts
 from planner.logs.detect import claims_of
 from planner.logs.readers import READERS
 from planner.logs.source import Part, Source
@@ -310,3 +311,14 @@ def test_a_link_out_of_the_folder_is_not_followed(tmp_path):
     (inside / "a.out").symlink_to(next(outside.iterdir()))
     with pytest.raises(InputError, match="no reader fits"):
         read(inside)
+
+
+def test_a_json_document_over_the_limit_is_refused_and_one_at_the_limit_read(tmp_path, monkeypatch):
+    path = tmp_path / "trainer_state.json"
+    path.write_text(json.dumps({"log_history": [{"step": 1, "loss": 3.0}, {"step": 2, "loss": 2.5}]}))
+    size = path.stat().st_size
+    monkeypatch.setattr(texts, "LARGEST_DOCUMENT", size)
+    assert len(read(tmp_path)[0]) == 1
+    monkeypatch.setattr(texts, "LARGEST_DOCUMENT", size - 1)
+    with pytest.raises(InputError, match=r"trainer_state\.json: more than 256 MiB of JSON"):
+        read(tmp_path)
