@@ -13,7 +13,7 @@ import uuid
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from hashlib import sha256
 from importlib.metadata import version
@@ -44,7 +44,7 @@ def cluster(host: str, port: int, told: Told = untold, *, patience: float = PATI
         try:
             yield _Cluster(client, name, told)
         finally:
-            client.close(timeout=2)
+            _closed(client)
 
 
 class _Cluster:
@@ -125,8 +125,9 @@ def _connected(name: str, address: str, patience: float) -> Any:  # noqa: ANN401
         ) from None
     with _unwarned():
         try:
-            client = Client(address, timeout=patience, set_as_default=False, name="planner")
-            theirs = client.sync(client.scheduler.versions, packages=[])["packages"]
+            with _answering(address, patience) as loop:
+                client = Client(address, timeout=patience, set_as_default=False, name="planner", loop=loop)
+            theirs = client.sync(client.scheduler.versions, packages=[], callback_timeout=patience)["packages"]
         except Exception as error:
             why = "" if isinstance(error, OSError | TimeoutError) else f" ({type(error).__name__}: {error})"
             raise WorldError(
@@ -136,11 +137,36 @@ def _connected(name: str, address: str, patience: float) -> Any:  # noqa: ANN401
     ours = {"python": platform.python_version(), "distributed": version("distributed")}
     for what, mine in ours.items():
         if str(theirs.get(what)).split(".")[:2] != mine.split(".")[:2]:
-            client.close(timeout=2)
+            _closed(client)
             raise WorldError(
                 f"{name}: the scheduler has {what} {theirs.get(what)}, this machine {mine}", "install the same on both"
             )
     return client
+
+
+@contextmanager
+def _answering(address: str, patience: float) -> Iterator[Any]:
+    """An event loop in which somebody shook hands as Dask does; TimeoutError or OSError where nobody did in time.
+
+    Dask's own limit ends with the TCP connection: of a port that accepts and then says nothing (a tunnel to nowhere, a
+    scheduler that is stopped) a Client waits for the handshake for ever.
+    """
+    from distributed.comm import connect
+    from distributed.utils import LoopRunner, sync
+
+    runner = LoopRunner()
+    runner.start()
+    try:
+        sync(runner.loop, connect, address, timeout=patience, callback_timeout=patience).abort()
+        yield runner.loop
+    finally:
+        runner.stop()  # the loop of a Client that was made in it goes on
+
+
+def _closed(client: Any) -> None:  # noqa: ANN401 - Dask has no types
+    """Take leave of a scheduler that may be gone: results that are here already are not lost to its silence."""
+    with suppress(TimeoutError):
+        client.close(timeout=PATIENCE)
 
 
 @contextmanager

@@ -64,12 +64,16 @@ def main() -> None:
     worlds = int(sys.argv[1]) if len(sys.argv) > 1 else 100
     print(f"deepseek_v3, {worlds} worlds of each kind; load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores before")
     timed = Timed()
+    began = time.process_time()
     one = seconds_of(timed, worlds)
+    share = (time.process_time() - began) / one
     n, c = len(timed.seconds), float(np.mean(timed.seconds))
     serial = one - sum(timed.seconds)
     print(
         f"one process    {one:6.1f} s: {n} chunks of {c:.3f} s (median {np.median(timed.seconds):.3f}), {serial:.2f} s besides"
     )
+    if share < 0.95:
+        print(f"DISTURBED: this process had {share:.0%} of a core, so no ratio below says anything about the engines")
     with opened("processes:2") as engine:
         two = seconds_of(engine, worlds)
     print(f"2 processes    {two:6.1f} s: {one / two:.2f} times (Amdahl: {one / (serial + (one - serial) / 2):.2f})")
