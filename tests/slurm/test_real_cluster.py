@@ -76,7 +76,9 @@ def test_every_run_is_accounted_for_whatever_is_killed(slurm, tmp_path):
     out, _ = second.communicate(timeout=PATIENT)
     assert second.returncode == 3 and "Slurm does not answer" in json.loads(out)["error"]["message"]
     slurm.start_controller()
-    slurm.call("scancel", "--user=root", "--partition=main")  # a killed slurmctld may think that what preempted still runs
+    slurm.call(
+        "scancel", "--user=root", "--partition=main"
+    )  # a killed slurmctld may think that what preempted still runs
 
     third = start(*given)
     until(lambda: sum("end" in did for did in traces(folder).values()) >= 12, "most runs have ended")
