@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import itertools
 import json
 import os
 import random
@@ -115,7 +114,7 @@ def test_killed_at_random_points_it_ends_with_the_bytes_of_an_undisturbed_launch
     assert subprocess.run(command(plan, corpus, whole), capture_output=True, timeout=300).returncode == 0
     random.seed(1)
     kills = {"launcher": 0, "worker": 0}
-    for attempt in itertools.count():
+    while True:
         launcher = subprocess.Popen(
             command(plan, corpus, cut, "--checkpoint-seconds", "0"),
             stdout=subprocess.DEVNULL,
@@ -126,7 +125,8 @@ def test_killed_at_random_points_it_ends_with_the_bytes_of_an_undisturbed_launch
             time.sleep(random.random() * 0.8)
             workers = children(launcher.pid)
             if launcher.poll() is None:
-                victim = random.choice(workers) if workers and attempt % 2 else launcher.pid
+                due = workers and kills["worker"] < kills["launcher"]
+                victim = random.choice(workers) if due else launcher.pid
                 kills["launcher" if victim == launcher.pid else "worker"] += 1
                 os.kill(victim, signal.SIGKILL)
                 if victim != launcher.pid:

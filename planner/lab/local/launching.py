@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Sequence
-from importlib.util import find_spec
 
 from planner import store
 from planner.encode import to_json
@@ -15,7 +15,7 @@ from planner.lab.local.task import Task
 
 def require_torch() -> None:
     """Refuse to train without PyTorch."""
-    if find_spec("torch") is None:
+    if importlib.util.find_spec("torch") is None:
         raise InputError("training needs PyTorch, which is not installed", "pip install 'scaling-planner[train]'")
 
 
