@@ -48,6 +48,13 @@ def test_cost_follows_what_was_really_spent(imported):
     assert frame.loc["a", "energy_kwh"] == pytest.approx(110 * 1.051, rel=1e-3)
 
 
+def test_what_a_ledger_asks_of_a_run_is_kept_from_its_log(imported):
+    own = {"owner": "ann", "month": "2026-10", "precision": "fp8", "rerun_of": "b"}
+    frame = imported([{**LOGS[0], **own}, *LOGS[1:]]).frame.set_index("run_id")
+    assert frame.loc["a", list(own)].to_dict() == own
+    assert (frame.loc[["b", "c"], ["owner", "month"]] == "").all(axis=None)
+
+
 @pytest.mark.parametrize(
     ("change", "says"),
     [
