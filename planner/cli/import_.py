@@ -69,8 +69,10 @@ def import_logs(
     from planner.cli.import_folder import import_into
     from planner.encode import FORMATS
     from planner.errors import InputError
+    from planner.logs.allocator import keep_freed_memory
     from planner.logs.importing import Settings, parse_keep
 
+    keep_freed_memory()
     if points is not None and points not in FORMATS:
         raise InputError(f"--points {points!r} is no format", f"one of: {', '.join(FORMATS)}")
 

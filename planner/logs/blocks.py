@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import duckdb
 import numpy as np
@@ -87,32 +88,48 @@ def layout_of(connection: duckdb.DuckDBPyConnection, segments: Sequence[int]) ->
     return Layout(reads, places)
 
 
-def read_block(
-    connection: duckdb.DuckDBPyConnection, block: Block, layout: Layout
-) -> tuple[Points, NDArray[np.int64] | None]:
-    """The points of a block in the order of its runs and segments, and where each stood in the database's order."""
-    segments, owners = block.segments, block.owners
+@dataclass(frozen=True)
+class Read:
+    """What the database gave for a block: columns `(n,)` by name in its own order, and the number of points of each segment where
+    that is the block's order too.
+    """
+
+    block: Block
+    columns: Mapping[str, NDArray[Any]]
+    counts: NDArray[np.int64] | None
+
+
+def read_block(connection: duckdb.DuckDBPyConnection, block: Block, layout: Layout) -> Read:
+    """The points of a block as they lie in the database."""
+    segments = block.segments
     counts = layout.in_a_row(segments)
     connection.register("block", pd.DataFrame({"segment": segments}))
     listed = "".join(f", {read} AS {name}" for name, read in layout.reads.items())
     where = among(np.sort(segments).tolist(), "block")
-    found = connection.execute(
+    found = connection.sql(  # not execute: its arrays grow as chunks arrive, in twice the time
         f"SELECT {'step' if counts is not None else 'segment, step'}{listed} FROM {HISTORY} WHERE {where}"
     ).fetchnumpy()
     connection.unregister("block")
+    return Read(block, found, counts)
+
+
+def points_of(read: Read) -> tuple[Points, NDArray[np.int64] | None]:
+    """The points of a block in the order of its runs and segments, and where each stood in the database's order."""
+    found, owners = read.columns, read.block.owners
     order = None
-    if counts is not None:
-        run = np.repeat(owners, counts)
+    if read.counts is not None:
+        run = np.repeat(owners, read.counts)
     else:
+        segments = read.block.segments
         at = _places(np.asarray(found["segment"], np.int64), segments)
         if at.size and (at[1:] < at[:-1]).any():
             order = np.argsort(at, kind="stable")
             at = at[order]
             found = {name: np.asarray(values)[order] for name, values in found.items()}
         run = owners[at]
-    nothing = np.full(run.size, np.nan)
+    nothing = np.broadcast_to(np.nan, run.size)
     columns: dict[str, Array] = {
-        name: np.asarray(found[name], float) if name in layout.reads else nothing for name in _COLUMNS
+        name: np.asarray(found[name], float) if name in found else nothing for name in _COLUMNS
     }
     return Points(run, np.asarray(found["step"], np.int64), **columns), order
 
@@ -151,4 +168,4 @@ def write_marks(
     connection.unregister("block")
 
 
-__all__ = ["Block", "Layout", "blocks_of", "layout_of", "read_block", "write_marks"]
+__all__ = ["Block", "Layout", "Read", "blocks_of", "layout_of", "points_of", "read_block", "write_marks"]

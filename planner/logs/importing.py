@@ -192,13 +192,16 @@ class Files:
         self._seen = {file: (size, changed) for file, size, changed, _ in rows}
         self._contents = {sha256 for *_, sha256 in rows if sha256}
         self._sha256: dict[Path, str] = {}
+        self._stamps: dict[Path, tuple[int, int]] = {}  # before reading: what a log gains meanwhile is new next time
 
     def new(self, parts: Iterable[Part]) -> list[Part]:
         """The parts of which anything has to be read; DamagedError for files that cannot be opened."""
         changed, damaged = [], {}
         for part in parts:
             try:
-                if not part.files or any(self._seen.get(str(file)) != _stamp(file) for file in part.files):
+                stamps = {file: _stamp(file) for file in part.files}
+                self._stamps |= stamps
+                if not part.files or any(self._seen.get(str(file)) != stamp for file, stamp in stamps.items()):
                     changed.append(part)
             except WorldError as error:
                 damaged[part] = error
@@ -223,7 +226,7 @@ class Files:
                 part.place,
                 claim.reader.name,
                 str(file),
-                *_stamp(file),
+                *self._stamps[file],
                 self._sha256.get(file, ""),
                 to_json(dict(skipped), indent=None),
             )

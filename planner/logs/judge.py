@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from planner.logs.blocks import Block, blocks_of, layout_of, read_block, write_marks
+from planner.logs.blocks import Block, Read, blocks_of, layout_of, points_of, read_block, write_marks
 from planner.logs.clean import Marks, Points, Reason, marks_of
 from planner.logs.finals import bounds_of, diverged, ends_of, last_of, seen, silent
 from planner.logs.schedule import schedules_of
@@ -97,20 +97,19 @@ def _judge_all(
     with ThreadPoolExecutor(WORKERS) as workers:
         waiting: deque[Future[_Judged]] = deque()
         for block in blocks_of(runs):
-            points, order = read_block(connection, block, layout)
+            read = read_block(connection, block, layout)
             if len(waiting) == WORKERS:
                 finals.append(_written(connection, waiting.popleft().result()))
-            waiting.append(workers.submit(_judge_block, block, order, points, keep, window))
+            waiting.append(workers.submit(_judge_block, read, keep, window))
         finals += [_written(connection, judged.result()) for judged in waiting]
     return finals
 
 
-def _judge_block(
-    block: Block, order: NDArray[np.int64] | None, points: Points, keep: frozenset[Reason], window: int | None
-) -> _Judged:
-    declared = np.array([_declared(pieces) for _, pieces in block.runs])
+def _judge_block(read: Read, keep: frozenset[Reason], window: int | None) -> _Judged:
+    points, order = points_of(read)
+    declared = np.array([_declared(pieces) for _, pieces in read.block.runs])
     marks = marks_of(points, np.where(declared < 0, np.nan, declared), keep)
-    return _Judged(block, order, marks, _finals(block, points, marks, window))
+    return _Judged(read.block, order, marks, _finals(read.block, points, marks, window))
 
 
 def _written(connection: duckdb.DuckDBPyConnection, judged: _Judged) -> pd.DataFrame:

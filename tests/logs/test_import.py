@@ -12,7 +12,8 @@ from written import BATCH, CHIPS, SETTINGS, histories, long_table, rows_of, writ
 
 from planner.encode import table_bytes
 from planner.errors import InputError, WorldError
-from planner.logs import judge
+from planner.logs import importing, judge
+from planner.logs.bulk import load_bulk
 from planner.logs.database import held
 from planner.logs.importing import Settings, parse_keep, read_logs
 
@@ -122,6 +123,24 @@ def _lines(table):
     import json
 
     return "".join(json.dumps(row) + "\n" for row in rows_of(table)).encode()
+
+
+def test_what_a_log_gains_while_it_is_read_comes_with_the_next_import(tmp_path, monkeypatch):
+    """A lab imports while its runs go on: the file that was looked at is not the file that lies there at the end."""
+    path, store = tmp_path / "run.jsonl", tmp_path / "lab.duckdb"
+    lines = [f'{{"step": {step}, "loss": {5 - step / 100}}}\n' for step in range(1, 301)]
+    path.write_text("".join(lines[:200]))
+
+    def load_and_grow(*arguments):
+        load_bulk(*arguments)
+        path.write_text("".join(lines))
+
+    monkeypatch.setattr(importing, "load_bulk", load_and_grow)
+    assert read_logs([path], database=store).n_points == 200
+    monkeypatch.undo()
+    later = read_logs([path], database=store)
+    assert (later.points, later.n_points) == (100, 300)
+    assert read_logs([path], database=store).points == 0
 
 
 def test_a_new_run_leaves_the_others_alone(tmp_path):
