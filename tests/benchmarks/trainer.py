@@ -22,8 +22,8 @@ import torch
 
 from planner.lab.launch import cores
 from planner.lab.local.model import Decoder
+from planner.lab.local.numerics import Numerics
 from planner.lab.local.optimizer import adamw, step
-from planner.lab.local.train import sequences_at_once
 from planner.models.architecture import Architecture
 from planner.models.flops import FlopsRule, flops_per_token
 from planner.models.parameters import count_parameters
@@ -82,7 +82,7 @@ def training_step(model: Architecture) -> Callable[[], float]:
             optimizer,
             text,
             rate=1e-3,
-            at_once=sequences_at_once("cpu", model.d_model, CONTEXT),
+            at_once=Numerics().sequences_at_once(model.d_model, CONTEXT),
             cast=contextlib.nullcontext(),
         )
         return flops / (time.perf_counter() - began)
@@ -95,7 +95,7 @@ def one(sizes: tuple[int, int, int], seconds: float) -> tuple[float, float, floa
     torch.set_num_threads(1)
     model = shape(*sizes)
     product, trained = (
-        product_round(model, min(SEQUENCES, sequences_at_once("cpu", model.d_model, CONTEXT)) * CONTEXT),
+        product_round(model, min(SEQUENCES, Numerics().sequences_at_once(model.d_model, CONTEXT)) * CONTEXT),
         training_step(model),
     )
     product(), trained()
@@ -122,7 +122,7 @@ def main() -> None:
             product, product_median, trained, trained_median = (sum(part) / 1e9 for part in zip(*found, strict=True))
             params = count_parameters(model).total
             judged = ("  met" if trained / product >= TARGET else "  MISSED") if 1e6 <= params <= 11e6 else ""
-            moved = 4 * (params * (3 * SEQUENCES // min(SEQUENCES, sequences_at_once("cpu", model.d_model, CONTEXT)) + 7)
+            moved = 4 * (params * (3 * SEQUENCES // min(SEQUENCES, Numerics().sequences_at_once(model.d_model, CONTEXT)) + 7)
                          + 30 * model.n_layers * model.d_model * SEQUENCES * CONTEXT)  # fmt: skip
             print(f"{params:>12,} {product:7.1f} ({product_median:5.1f}) {trained:7.1f} ({trained_median:5.1f}) "
                   f"{trained / product:8.0%}{judged}  {moved / 1e6:,.0f} MB", flush=True)  # fmt: skip

@@ -53,13 +53,18 @@ class Attention(nn.Module):
 
 
 def rotated(x: Tensor, turn: Tensor) -> Tensor:
-    """Heads `(batch, context, heads, width)` turned by their positions; `turn` `(context, 1, width / 2)` is complex.
+    """Heads `(batch, context, heads, width)` turned by their positions; `turn` `(context, 1, width / 2, 2)` are cosines and sines.
 
     Neighbouring channels are the two parts of a complex number, as in Llama's own code: one product, a third of the time of
-    sines and cosines on a CPU.
+    sines and cosines on a CPU. PyTorch's compiler writes no code for complex numbers, so it sees the four real products.
     """
-    pairs = torch.view_as_complex(x.float().reshape(*x.shape[:-1], -1, 2))
-    return torch.view_as_real(pairs * turn).flatten(-2).to(x.dtype)
+    pairs = x.float().unflatten(-1, (-1, 2))
+    if torch.compiler.is_compiling():
+        (a, b), (cos, sin) = pairs.unbind(-1), turn.unbind(-1)
+        turned = torch.stack((a * cos - b * sin, a * sin + b * cos), dim=-1)
+    else:
+        turned = torch.view_as_real(torch.view_as_complex(pairs) * torch.view_as_complex(turn))
+    return turned.flatten(-2).to(x.dtype)
 
 
 class Mlp(nn.Module):
@@ -109,7 +114,7 @@ class Decoder(nn.Module):
         self.head = None if shape.tied_embeddings else nn.Linear(shape.d_model, shape.vocab_size, bias=False)
         half = shape.head_dim // 2
         angles = torch.outer(torch.arange(context_length), ROTARY_BASE ** (-torch.arange(half) / half))[:, None, :]
-        self.register_buffer("turn", torch.polar(torch.ones_like(angles), angles), persistent=False)
+        self.register_buffer("turn", torch.stack((angles.cos(), angles.sin()), dim=-1), persistent=False)
         initialize(self, seed)
 
     def forward(self, tokens: Tensor, targets: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ from planner.models.parameters import count_parameters
 from planner.runs.columns import DEFAULT_LOSS_UNIT
 
 
-def settings_line(task: Task, loss_name: str, device: str) -> dict[str, object]:
+def settings_line(task: Task, loss_name: str, *, device: str, precision: str) -> dict[str, object]:
     """What was trained and how: counts and shape of the model as it was built, recipe, seed, evaluation set.
 
     Losses are nats per token, and a token is a byte; FLOPs are by the exact rule of `planner.models.flops`.
@@ -41,7 +41,7 @@ def settings_line(task: Task, loss_name: str, device: str) -> dict[str, object]:
         "weight_decay": task.weight_decay,
         "schedule": task.schedule.value,
         "optimizer": "adamw",
-        "precision": "bf16" if device == "cuda" else "fp32",
+        "precision": precision,
         "accelerator": device,
         "n_accelerators": 1,
         "loss_name": loss_name,

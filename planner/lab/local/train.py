@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
 import time
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 
 import torch
@@ -17,6 +15,7 @@ from planner.lab.local.checkpoint import Progress
 from planner.lab.local.corpus import Bytes, batch, windows
 from planner.lab.local.log import RunLog
 from planner.lab.local.model import Decoder
+from planner.lab.local.numerics import Numerics, found
 from planner.lab.local.optimizer import adamw, step
 from planner.lab.local.places import Ending, Outcome, Places
 from planner.lab.local.rates import rate_at
@@ -27,11 +26,6 @@ from planner.models.flops import FlopsRule, flops_per_token
 
 POINTS = 200  # of a run's log
 EVALUATION_TOKENS = 262_144  # of the fixed validation set
-CHANNELS_AT_ONCE = {
-    "cpu": 2**18,
-    "cuda": 2**27,
-}  # tokens x d_model of one pass: on a CPU they should stay in the caches
-LEAST_AT_ONCE = 1_024  # tokens of one pass: fewer make slow matrix products
 
 
 @dataclass(frozen=True)
@@ -59,38 +53,32 @@ class Learner:
     model: Decoder
     forward: Callable[..., Tensor]
     optimizer: torch.optim.AdamW
-    device: torch.device
-    cast: AbstractContextManager[object]
+    numerics: Numerics
     at_once: int
 
     def text(self, content: Bytes) -> Tensor:
         """Bytes `(n, context + 1)` as token numbers on the device."""
-        return torch.from_numpy(content).to(self.device).long()
+        return torch.from_numpy(content).to(self.numerics.device).long()
+
+    def nothing(self) -> Tensor:
+        """A sum to begin with, on the device."""
+        return torch.zeros((), device=self.numerics.device)
 
 
-def learner_of(task: Task) -> Learner:
-    """The run's model with its first weights: float32 on a CPU; compiled and in bfloat16 on a CUDA device, where there is one."""
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    model = Decoder(task.model, context_length=task.context_length, seed=task.seed).to(device)
-    cuda = device.type == "cuda"
-    forward: Callable[..., Tensor] = torch.compile(model) if cuda else model
-    cast: AbstractContextManager[object] = torch.autocast("cuda", torch.bfloat16) if cuda else contextlib.nullcontext()
-    at_once = sequences_at_once(device.type, task.model.d_model, task.context_length)
-    return Learner(model, forward, adamw(model, task.weight_decay), device, cast, at_once)
+def learner_of(task: Task, numerics: Numerics) -> Learner:
+    """The run's model with its first weights, which are the same on every device."""
+    model = Decoder(task.model, context_length=task.context_length, seed=task.seed).to(numerics.device)
+    at_once = numerics.sequences_at_once(task.model.d_model, task.context_length)
+    return Learner(model, numerics.compiled(model), adamw(model, task.weight_decay), numerics, at_once)
 
 
-def sequences_at_once(device: str, d_model: int, context_length: int) -> int:
-    """Sequences of one pass."""
-    return max(1, max(LEAST_AT_ONCE, CHANNELS_AT_ONCE[device] // d_model) // context_length)
-
-
-def train(task: Task, texts: Texts, places: Places, wanted: Wanted) -> Outcome:
-    """Train the run to its end and say how it ended.
+def train(task: Task, texts: Texts, places: Places, wanted: Wanted, numerics: Numerics | None = None) -> Outcome:
+    """Train the run to its end and say how it ended; `numerics` are those of the device that is found.
 
     Raises WorldError for a disk that fails and Abandoned when nobody waits any more; what PyTorch raises, out of memory for
     instance, is the caller's to judge.
     """
-    learner = learner_of(task)
+    learner = learner_of(task, numerics or found())
     first = _first_step(task, places)
     progress, log = _started(task, texts, places, learner, first)
     try:
@@ -117,7 +105,7 @@ def evaluate(learner: Learner, text: Bytes, context_length: int) -> float:
     with torch.no_grad():
         for start in range(0, len(held), learner.at_once):
             part = learner.text(held[start : start + learner.at_once])
-            with learner.cast:
+            with learner.numerics.cast():
                 total += float(learner.forward(part[:, :-1], part[:, 1:])) * len(part)
     return total / len(held)
 
@@ -137,7 +125,8 @@ def _started(task: Task, texts: Texts, places: Places, learner: Learner, first: 
             raise RuntimeError(f"{places.branch(task.trunk_id, first)} cannot be read: remove it and launch again")
         checkpoint.restore(saved, learner.model, learner.optimizer)
     log = RunLog(path, task.run_id)
-    log.write(settings_line(task, texts.name, learner.device.type))
+    numerics = learner.numerics
+    log.write(settings_line(task, texts.name, device=numerics.device, precision=numerics.precision))
     return Progress(first), log
 
 
@@ -155,14 +144,14 @@ def _steps(
     Checkpoints are taken where the log has a point, so that a restart repeats no part of a mean.
     """
     every = max(1, task.steps // POINTS)
-    total, since = torch.zeros((), device=learner.device), progress.step
+    total, since = learner.nothing(), progress.step
     clock = saved = time.perf_counter()
     for done in range(progress.step + 1, task.steps + 1):
         if not wanted.alive():
             raise Abandoned
         rate = _rate(task, done - 1)
         total += step(learner.forward, learner.optimizer, _text(task, texts, learner, done - 1), rate=rate,
-                      at_once=learner.at_once, cast=learner.cast)  # fmt: skip
+                      at_once=learner.at_once, cast=learner.numerics.cast())  # fmt: skip
         if done in wanted.branch_steps:
             checkpoint.save(places.branch(task.run_id, done), learner.model, learner.optimizer, Progress(done))
         if done % every and done != task.steps:
@@ -176,7 +165,7 @@ def _steps(
             progress = replace(progress, log_bytes=log.saved())
             checkpoint.save(places.checkpoint(task.run_id), learner.model, learner.optimizer, progress)
             saved = time.perf_counter()
-        total, since, clock = torch.zeros((), device=learner.device), done, time.perf_counter()
+        total, since, clock = learner.nothing(), done, time.perf_counter()
     return progress, ""
 
 

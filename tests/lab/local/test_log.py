@@ -17,7 +17,7 @@ from planner.lab.local.task import task_of
 
 def written(path, task, *, ending=Ending.COMPLETED):
     log = RunLog(path, task.run_id)
-    log.write(settings_line(task, "texts-0123456789", "cpu"))
+    log.write(settings_line(task, "texts-0123456789", device="cpu", precision="fp32"))
     for step in range(1, task.steps + 1):
         rate = rate_at(step - 1, peak=task.lr_peak, steps=task.steps, warmup=task.warmup_steps, schedule=task.schedule)
         log.write(point_line(task, step, 5 - step / 100, rate, 0.01, 1e6 * step))
