@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -12,6 +13,7 @@ from planner.runs.columns import Count
 from planner.runs.sample import Sample
 
 DATA = SHARED / "data"
+RECORDED = Path(__file__).parents[2] / "results" / "tiny_lm" / "runs.csv"
 KAPPAS = (3, 10, 30)  # compute of the hidden runs over the largest compute seen, to three times that
 FEWEST = 9  # runs to fit
 APART = 0.35  # decades of compute between the ends of two training sets of a series
@@ -64,6 +66,17 @@ def all_series(*, strict: bool = False) -> list[Series]:
     tables.append(("misfitting", "misfitting", _unflagged(pd.read_csv(DATA / "misfitting_isoflop.csv"))))
     series = [Series(source, name, sample_from(frame)) for source, name, frame in tables]
     return [Series(one.source, one.name, _strict(one.runs)) for one in series] if strict else series
+
+
+def recorded_series() -> Series:
+    """The planner's own byte-level study (results/tiny_lm): baseline runs of its grid, replicates and held-out runs.
+
+    Nothing of the default recipe was chosen with it.
+    """
+    frame = pd.read_csv(RECORDED)
+    kept = frame["kind"].isin(["scaling", "replicates", "holdout"]) & (frame["variant"] == "baseline")
+    kept &= frame["status"] == "completed"
+    return Series("tiny_lm", "tiny_lm", sample_from(frame[kept].assign(params=frame["params_active"])))
 
 
 def _unflagged(frame: pd.DataFrame) -> pd.DataFrame:
