@@ -80,7 +80,7 @@ def read(path: str, seed: int | None) -> Sweep:
 
 def show_plan(sweep: Sweep, max_flops: float | None, *, as_json: bool, quiet: bool = False) -> Plan:
     """Propose and show: what would run, what it would cost against the final run."""
-    from planner.quantities import dollars, human
+    from planner.quantities import dollars, human, times
     from planner.sweep.plan import propose as make_plan
 
     plan = make_plan(sweep, max_flops=max_flops)
@@ -97,7 +97,7 @@ def show_plan(sweep: Sweep, max_flops: float | None, *, as_json: bool, quiet: bo
     rows.append(("final run", "1", human(final.flops), human(final.gpu_hours, 4), dollars(final.usd)))
     show_table(sweep.file.question, ("study", "runs", "FLOPs", "GPU-hours", "dollars"), rows)
     hours, flops = plan.gpu_hours / final.gpu_hours, plan.flops / final.flops
-    say(f"exploration : final run = {hours:.2f} in GPU-hours, {flops:.2f} in pretraining FLOPs")
+    say(f"exploration : final run = {times(hours)} in GPU-hours, {times(flops)} in pretraining FLOPs")
     _say_gates(plan)
     _say_expected(plan)
     _say_extrapolated(plan)

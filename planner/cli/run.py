@@ -129,13 +129,14 @@ def _record(done: Finished) -> dict[str, object]:
 
 
 def _headline(done: Finished) -> str:
-    from planner.quantities import dollars, human
+    from planner.quantities import dollars, human, times
 
     spent, final, ratio = done.report["exploration"], done.report["final"], done.report["ratio"]
     low, high = done.forecast.interval_run
     return (
-        f"Exploration : final run = {ratio['gpu_hours']:.2f} in GPU-hours, {ratio['usd']:.2f} in dollars, {ratio['flops']:.2f} in "
-        f"pretraining FLOPs ({spent['runs']:,} runs, {human(spent['gpu_hours'], 4)} GPU-hours, {dollars(spent['usd'])} : "
+        f"Exploration : final run = {times(ratio['gpu_hours'])} in GPU-hours, {times(ratio['usd'])} in dollars, "
+        f"{times(ratio['flops'])} in pretraining FLOPs "
+        f"({spent['runs']:,} runs, {human(spent['gpu_hours'], 4)} GPU-hours, {dollars(spent['usd'])} : "
         f"{human(final['gpu_hours'], 4)} GPU-hours, {dollars(final['usd'])}).\n"
         f"The final run is forecast to reach a loss of {done.forecast.loss:.3f} ({low:.3f} to {high:.3f}, "
         f"{done.forecast.level:.0%} interval of one run, {'' if done.forecast.supported else 'NOT '}supported by the backtest)."
