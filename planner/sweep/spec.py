@@ -31,6 +31,7 @@ from planner.sweep.file.tables import (
     SweepFile,
     Target,
 )
+from planner.sweep.prior import finished
 from planner.text import short
 
 TABLES: dict[str, type[BaseModel]] = {
@@ -83,8 +84,8 @@ def read_sweep(path: str | Path) -> Sweep:
     except InputError as error:
         raise InputError(f"{path}: final: {error.message}", error.hint) from None
     digest.update(repr((model, accelerator)).encode("utf-8"))
-    prior, sunk = _finished(_tables(path, file.exploration.prior_runs, NEEDED["prior_runs"], digest))
-    tuning, _ = _finished(_tables(path, [name for name in [file.hyperparameters.runs] if name], NEEDED["runs"], digest))
+    prior, sunk = finished(_tables(path, file.exploration.prior_runs, NEEDED["prior_runs"], digest))
+    tuning, _ = finished(_tables(path, [name for name in [file.hyperparameters.runs] if name], NEEDED["runs"], digest))
     for text in file.exploration.exclude:
         Where.parse(text)
     return Sweep(file, model, accelerator, prior, tuning, str(path), digest.hexdigest(), sunk)
@@ -105,15 +106,6 @@ def _tables(
         digest.update(table.sha256.encode("utf-8"))
         found.append(table.frame.drop(columns="line"))
     return pd.concat(found, ignore_index=True) if found else None
-
-
-def _finished(runs: pd.DataFrame | None) -> tuple[pd.DataFrame | None, pd.DataFrame | None]:
-    """The runs that finished, and the others; a table without `status` holds finished runs only."""
-    if runs is None or "status" not in runs:
-        return runs, None
-    done = runs["status"].isna() | (runs["status"] == "completed")  # NaN: of a table beside one that has the column
-    parts = [part.reset_index(drop=True) for part in (runs[done], runs[~done])]
-    return (parts[0] if len(parts[0]) else None), (parts[1] if len(parts[1]) else None)
 
 
 def _model(path: Path, name: str) -> Architecture:

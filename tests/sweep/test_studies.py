@@ -269,6 +269,27 @@ def test_prior_runs_of_another_loss_are_never_pooled():
         with_prior(mine, pd.DataFrame({"loss": [2.1], "loss_name": ["pile"]}))
 
 
+def test_evaluations_on_the_way_of_a_prior_run_are_neither_fitted_nor_paid_twice():
+    import pandas as pd
+
+    from planner.sweep.prior import finished
+
+    table = pd.DataFrame(
+        [
+            ("a", 1e10, 2.9, "completed", "false"), ("a", 2e10, 2.7, "completed", "TRUE"),  # annealed at its end only
+            ("b", 1e10, 2.8, "completed", "false"), ("b", 3e10, 2.5, "completed", "false"),  # never annealed
+            ("c", 1e9, None, "diverged", "false"), ("c", 1e9, None, "failed", "false"), ("d", 2e10, 2.6, None, None),
+            (None, 1e10, 2.8, "completed", "false"),
+        ],
+        columns=["run_id", "tokens", "loss", "status", "is_final"],
+    )  # fmt: skip
+    done, paid = finished(table)
+    assert done[["run_id", "tokens"]].values.tolist() == [["a", 2e10], ["d", 2e10]]
+    assert paid[["run_id", "tokens"]].values.tolist() == [["b", 3e10], ["c", 1e9], ["c", 1e9]]
+    assert finished(table[["tokens", "loss"]])[1] is None
+    assert finished(None) == (None, None)
+
+
 @pytest.mark.parametrize("design", ["isoflop", "ladder", "overtrain", "ray", "random"])
 def test_a_design_by_habit_spends_the_share_on_the_sweeps_sizes(planned, design):
     plan = planned("", HEAD.replace("share = 0.4", f'share = 0.9\ndesign = "{design}"'))
