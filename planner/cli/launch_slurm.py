@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from planner.lab.gates import Gates
     from planner.lab.launch import Launched, Order
     from planner.lab.local.corpus import Corpus
-    from planner.lab.slurm.launch import Progress, Settings
+    from planner.lab.slurm.settings import Progress, Settings
 
 SECONDS = 300.0  # after which a line of progress is said again though nothing has changed
 
@@ -104,8 +104,8 @@ def _launch(
     book = Book(asked.places.folder)
     with only_launcher(book) as lock:
         book.open()
-        launch = Launch(order, asked.rows, runs, asked.places, book, settings, gates, _progress())
-        launched = launch.run(lock)
+        launch = Launch(order, asked.rows, runs, asked.places, book, settings, lock, gates, _progress())
+        launched = launch.run()
         arrays = [
             {"name": one.name, "job": book.jobs.get(one.name), "n_runs": len(one.entries)} for one in launch.submitted
         ]
@@ -180,7 +180,7 @@ def _scripts(runs: Mapping[str, Run], export: Export, folder: Path) -> dict[str,
 
 
 def _settings(options: Options, export: Export, sbatch: Sequence[str], scripts: dict[str, str] | None) -> Settings:
-    from planner.lab.slurm.launch import Settings
+    from planner.lab.slurm.settings import Settings
 
     return Settings(
         export, tuple(sbatch), scripts, attempts=options.attempts, preemptions=options.preemptions,

@@ -154,8 +154,9 @@ def test_what_a_closed_gate_no_longer_needs_is_taken_out_of_the_queue(slurm, tmp
     from planner.lab.launch import ordered
     from planner.lab.local.places import Ending, Places
     from planner.lab.slurm.book import Book
-    from planner.lab.slurm.launch import Launch, Settings, only_launcher
+    from planner.lab.slurm.launch import Launch, only_launcher
     from planner.lab.slurm.script import own
+    from planner.lab.slurm.settings import Settings
     from planner.runs.read import read_runs
 
     behind = [f"long{n}" for n in range(40)]  # more than the cluster's 16 cores: some run, some wait
@@ -170,7 +171,7 @@ def test_what_a_closed_gate_no_longer_needs_is_taken_out_of_the_queue(slurm, tmp
         with only_launcher(book) as lock:
             book.open()
             settings = Settings(Export(), command=pretend, wait=wait, poll_seconds=0.5, grace=2.0)
-            return Launch(ordered(rows, places), rows, runs, places, book, settings, gates).run(lock)
+            return Launch(ordered(rows, places), rows, runs, places, book, settings, lock, gates).run()
 
     launch(None, wait=False)
     until(lambda: states(slurm).count("RUNNING") >= 10, "the cluster is full")

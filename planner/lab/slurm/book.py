@@ -65,6 +65,10 @@ class Book:
         """Where Slurm writes what tasks print."""
         return self.folder / "out"
 
+    def output(self, name: str, index: int) -> Path:
+        """What a task printed."""
+        return self.outputs / f"{name}-{index}.txt"
+
     def open(self) -> None:
         """Read what earlier launchers wrote, and begin a round, or go on with the one that was cut off."""
         path = self.folder / "launch.json"
