@@ -64,12 +64,6 @@ class Order:
     completed: set[str]
 
 
-def cores() -> int:
-    """Cores that this process may use."""
-    affinity = getattr(os, "sched_getaffinity", None)
-    return len(affinity(0)) if affinity else os.cpu_count() or 1
-
-
 def devices() -> list[str]:
     """Numbers of the NVIDIA devices that this machine shows; a worker decides for itself whether it can use one."""
     asked = os.environ.get("CUDA_VISIBLE_DEVICES")
