@@ -19,12 +19,15 @@ from planner import store
 from planner.encode import to_json
 from planner.errors import InputError
 
-FIRST, FAILED, PREEMPTED = "", "failed", "preempted"  # why a run was submitted
+FIRST, FAILED, PREEMPTED, CONTINUED = "", "failed", "preempted", "continued"  # why a run was submitted
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A run in an array: its name, why it was submitted, and its plan row and branch steps, or the script that trains it."""
+    """A run in an array: its name, why it was submitted, and its plan row and branch steps, or the script that trains it.
+
+    `saved_steps` are those of its checkpoint when it was submitted.
+    """
 
     run_id: str
     name: str
@@ -32,6 +35,7 @@ class Entry:
     row: dict[str, Any] = field(default_factory=dict)
     branch_steps: tuple[int, ...] = ()
     script: str = ""
+    saved_steps: int = 0
 
 
 @dataclass(frozen=True)

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import socket
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, TypeVar
 
 from planner.errors import WorldError
@@ -22,25 +25,39 @@ from planner.lab.slurm.scheduler import Queue
 from planner.lab.slurm.settings import Progress, Settings
 from planner.lab.slurm.standing import Standing
 from planner.lab.slurm.submitting import Submitting
+from planner.text import short
 
 T = TypeVar("T")
 TURN = 15.0  # seconds to wait for another launcher's last words: sbatch may outlive it
 
 
 @contextlib.contextmanager
-def only_launcher(book: Book) -> Iterator[int]:
-    """The lock of a folder's one launcher. Raises WorldError when another process holds it."""
-    began = time.monotonic()
+def only_launcher(book: Book, told: Callable[[str], None] = lambda _: None) -> Iterator[int]:
+    """The lock of a folder's one launcher, which holds its name; `told` hears of another one that is waited for.
+
+    Raises WorldError when another process keeps it.
+    """
+    began, other = time.monotonic(), ""
     while True:
         with held(book.lock) as ours:
             if ours is not None:
+                with contextlib.suppress(OSError):  # a full disk: nameless
+                    os.truncate(ours, 0)
+                    os.pwrite(ours, f"process {os.getpid()} on {socket.gethostname()}".encode(), 0)
                 yield ours
                 return
+        if not other:
+            other = f"{book.lock}: another launcher ({_holder(book.lock)}) works on this folder"
+            told(f"{other}; waiting {TURN:g} s for it")
         if time.monotonic() - began > TURN:
-            raise WorldError(
-                f"{book.lock}: another launcher works on this folder", "wait for it, or stop it: its jobs stay queued"
-            )
+            raise WorldError(other, "wait for it, or stop it: its jobs stay queued")
         time.sleep(0.5)
+
+
+def _holder(lock: Path) -> str:
+    with contextlib.suppress(OSError):
+        return short(lock.read_bytes()[:200].decode(errors="replace")) or "unknown"
+    return "unknown"
 
 
 class Launch:
@@ -57,7 +74,7 @@ class Launch:
         self._standing = Standing(order, book)
         self._attempts = Attempts(self._standing, places, book, settings)
         self._submitting = Submitting(self._standing, runs, branch_steps(plan), places, book, settings, lock)
-        self._note, self._judged, self._leaving = "", -1, 0
+        self._note, self._judged, self._leaving, self._seen = "", -1, 0, Queue()
 
     def run(self) -> Launched:
         """Do it.
@@ -71,9 +88,10 @@ class Launch:
             self._attempts.judge(queue)
             self._judge_gates()
             self._cancel(queue)
-            self._note = self._submitting.submit(self._ready(), queue) or self._note
-            self._told(self._standing.progress(queue, self._note))
-            if not self._settings.wait or self._nothing_to_wait_for():
+            refused = self._submitting.submit(self._ready(), queue)
+            self._told(self._standing.progress(queue, refused or self._note))
+            self._seen = queue
+            if self._nothing_to_wait_for() or not (self._settings.wait or self._attempts.in_doubt):
                 return self._result()
             time.sleep(self._settings.poll_seconds)
 
@@ -82,15 +100,25 @@ class Launch:
         """The arrays of this round."""
         return [one for one in self._book.submissions.values() if one.round == self._book.round]
 
+    @property
+    def jobs(self) -> list[int]:
+        """The job ids in which runs are still out."""
+        last = (
+            self._standing.where[run][-1][0] for run in self._standing.submitted() if run not in self._standing.again
+        )
+        return sorted({self._book.jobs[name] for name in last if name in self._book.jobs})
+
     def _patiently(self, ask: Callable[[], T]) -> T:
         """Slurm's answer, asked for again while it is silent."""
         began = time.monotonic()
         while True:
             try:
                 return ask()
-            except WorldError:
+            except WorldError as error:
                 if time.monotonic() - began >= self._settings.patience:
                     raise
+                note = f"{error.message}; asked again for {self._settings.patience:g} s"
+                self._told(self._standing.progress(self._seen, note))
                 time.sleep(min(self._settings.poll_seconds, 5.0))
 
     def _settle(self, queue: Queue) -> None:

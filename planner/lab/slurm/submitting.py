@@ -62,7 +62,8 @@ class Submitting:
         scripts = self._settings.scripts
         if scripts is not None:
             return Entry(run, name, because, script=scripts[name])
-        return Entry(run, name, because, dict(self._standing.rows[run]), tuple(self._branch_steps.get(run, ())))
+        row, steps = dict(self._standing.rows[run]), tuple(self._branch_steps.get(run, ()))
+        return Entry(run, name, because, row, steps, saved_steps=self._places.saved_steps(run))
 
     def _clear(self, run: str) -> None:
         """Remove how the attempt or round before failed."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -90,9 +91,9 @@ def _note_job(path: Path) -> None:
 
 
 def _name_job(name: str) -> None:
-    """Let the queue show the run; it may not."""
-    job = os.environ.get("SLURM_JOB_ID", "")
-    if job.isdigit():
+    """Let the queue show the run; it may not. The array's id is one of its tasks' own too: so both are named."""
+    job = f"{os.environ.get('SLURM_ARRAY_JOB_ID', '')}_{os.environ.get('SLURM_ARRAY_TASK_ID', '')}"
+    if re.fullmatch(r"\d+_\d+", job):
         with contextlib.suppress(OSError, subprocess.SubprocessError):
             subprocess.run(  # noqa: S603 - a list of arguments, no shell
                 ["scontrol", "update", f"JobId={job}", f"JobName={name}"],  # noqa: S607

@@ -1,0 +1,146 @@
+"""What the Slurm launcher makes of tasks that ended: attempts charged, time limits with and without progress, forgotten ends."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from planner.lab.exports.settings import Settings as Export
+from planner.lab.launch import Order
+from planner.lab.local.places import Ending, Places
+from planner.lab.slurm.attempts import Attempts
+from planner.lab.slurm.book import Book, Entry, Submission
+from planner.lab.slurm.scheduler import Queue, Task
+from planner.lab.slurm.settings import Settings
+from planner.lab.slurm.standing import Standing
+
+RUN = "a"
+
+
+class Bench:
+    """One run on a cluster that exists on paper: the tasks that it has had, and what Slurm says of the last one."""
+
+    def __init__(self, folder: Path) -> None:
+        self.places, self.book = Places(folder), Book(folder)
+        self.book.open()
+        self.standing = Standing(Order([{"run_id": RUN}], {}, 0, set()), self.book)
+        settings = Settings(Export(), attempts=3, preemptions=3, grace=0.0)
+        self.attempts = Attempts(self.standing, self.places, self.book, settings)
+
+    def submit(self) -> None:
+        entry = Entry(
+            RUN, RUN, self.standing.again.get(RUN, ""), {"run_id": RUN}, saved_steps=self.places.saved_steps(RUN)
+        )
+        submission = Submission(self.book.next_name(), self.book.round, (entry,))
+        self.book.add(submission)
+        self.standing.note(submission)
+        self.book.record(submission.name, len(self.book.submissions))
+
+    def judge(self, state: str | None, *, known: bool = True) -> str:
+        """Why the run is to be submitted again after a task in this state (None: forgotten), or how it ended."""
+        name = self.standing.where[RUN][-1][0]
+        tasks = {} if state is None else {(name, 0): Task(state, "")}
+        self.attempts.judge(Queue({name: 1} if known else {}, tasks))
+        outcome = self.places.outcome(RUN)
+        return self.standing.again.get(RUN, "") or (outcome.reason if outcome else "")
+
+    def train(self, steps: int) -> None:
+        path = self.places.checkpoint(RUN)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        np.savez(path, progress=np.array([steps, 0, 0.0]))
+
+    def print(self, words: str = "") -> None:
+        self.book.output(*self.standing.where[RUN][-1]).write_text(words)
+
+
+@pytest.fixture
+def bench(tmp_path):
+    return Bench(tmp_path)
+
+
+@pytest.fixture
+def sacct(tmp_path, monkeypatch):
+    """A sacct that knows how the first array's task ended."""
+
+    def tell(state: str) -> None:
+        folder = tmp_path / "bin"
+        folder.mkdir()
+        (folder / "sacct").write_text(f'#!/bin/sh\necho "1_0|{state}"\n')
+        (folder / "sacct").chmod(0o755)
+        monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
+
+    return tell
+
+
+def test_a_time_limit_is_no_failure_while_the_run_gets_further(bench):
+    for steps in range(10, 100, 10):
+        bench.submit()
+        bench.train(steps)
+        assert bench.judge("TIMEOUT") == "continued"
+    assert bench.standing.causes[RUN].count("failed") == 0
+
+
+def test_a_time_limit_without_a_new_checkpoint_is_an_attempt(bench):
+    bench.submit()
+    bench.train(10)
+    assert bench.judge("TIMEOUT") == "continued"
+    for _ in range(2):
+        bench.submit()
+        assert bench.judge("TIMEOUT") == "failed"
+    bench.submit()
+    assert bench.judge("TIMEOUT") == "failed 3 times: reached its time limit without a new checkpoint"
+
+
+def test_a_checkpoint_that_cannot_be_read_is_none(bench):
+    bench.submit()
+    bench.train(10)
+    bench.places.checkpoint(RUN).write_bytes(b"PK\x03\x04 not a zip")
+    assert bench.judge("TIMEOUT") == "failed"
+
+
+def test_what_slurmstepd_says_when_it_kills_is_left_out(bench):
+    bench.submit()
+    bench.print("slurmstepd-n0: error: Detected 1 oom_kill event in StepId=5.batch.\n")
+    bench.standing.causes[RUN] = ["", "failed", "failed"]
+    assert bench.judge("OUT_OF_MEMORY") == "failed 3 times: out of memory"
+
+
+@pytest.mark.parametrize(
+    ("state", "found"),
+    [
+        ("OUT_OF_MEMORY", "failed"),
+        ("TIMEOUT", "failed"),
+        ("NODE_FAIL", "preempted"),
+        ("CANCELLED by 1000", "cancelled in the queue"),
+        ("RUNNING", "preempted"),  # a record that nobody closed
+    ],
+)
+def test_accounting_tells_what_the_queue_has_forgotten(bench, sacct, state, found):
+    sacct(state)
+    bench.submit()
+    bench.print()
+    assert bench.judge(None) == found
+
+
+def test_a_started_task_that_slurm_forgot_was_not_cancelled_by_a_person(bench):
+    """Ended tasks of an array are forgotten one by one, MinJobAge after their end, while others still run."""
+    bench.submit()
+    bench.print("training\n")
+    assert bench.judge(None) == "preempted"
+
+
+def test_a_waiting_task_that_is_gone_was_cancelled(bench):
+    bench.submit()
+    assert bench.judge(None) == "cancelled in the queue"
+    assert bench.standing.launched.outcomes[RUN].status is Ending.FAILED
+
+
+def test_where_an_outcome_may_be_on_its_way_the_launcher_says_that_it_is_in_doubt(tmp_path):
+    bench = Bench(tmp_path)
+    bench.attempts._settings = Settings(Export(), grace=60.0)
+    bench.submit()
+    assert bench.judge("COMPLETED") == "" and bench.attempts.in_doubt
+    assert bench.judge("RUNNING") == "" and not bench.attempts.in_doubt
