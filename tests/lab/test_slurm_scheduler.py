@@ -181,7 +181,7 @@ def test_a_failed_outcome_says_more_than_slurm():
     assert (found.kind, found.why, found.sure) == ("failed", outcome.reason, True)
 
 
-# What `sacct -X -n --parsable2 --format=JobID,State -j 1` of Slurm 22.05 printed for an array whose ended tasks squeue had forgotten;
+# Slurm 22.05 of an array whose ended tasks squeue had forgotten (`sacct -X -n --parsable2 --format=JobID,State -j 1`);
 # tasks 30 to 35 and 39 were cancelled while they waited.
 SACCT = """1_0|FAILED
 1_1|CANCELLED by 0
