@@ -96,8 +96,7 @@ class Attempts:
         outcome = Outcome(run, Ending.FAILED, reason=reason)
         self.write(outcome)
         self._book.give_up(run)
-        if self._settings.scripts is None:
-            close_log(self._places, outcome)
+        close_log(self._places, outcome)
         self._standing.end(outcome)
 
     def _got_further(self, run: str) -> bool:

@@ -188,8 +188,7 @@ class Launch:
 
     def _close_cancelled(self) -> None:
         """Say in the logs of cancelled runs that they were; after their tasks are gone."""
-        if self._settings.scripts is None:
-            for run in self._standing.launched.skipped:
-                outcome = self._places.outcome(run)
-                if outcome is not None and outcome.status is Ending.CANCELLED:
-                    close_log(self._places, outcome)
+        for run in self._standing.launched.skipped:
+            outcome = self._places.outcome(run)
+            if outcome is not None and outcome.status is Ending.CANCELLED:
+                close_log(self._places, outcome)

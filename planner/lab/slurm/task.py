@@ -20,6 +20,7 @@ from planner.errors import PlannerError, WorldError
 from planner.lab.local.places import Ending, Outcome, Places
 from planner.lab.local.worker import Job, Trainer, done, last_words
 from planner.lab.slurm.book import Entry, Submission, read, write_job
+from planner.lab.slurm.closing import reopen_log
 
 BUSY = 75  # exit status when another process trains the run: EX_TEMPFAIL of sysexits.h
 PATIENCE = 60.0  # seconds to wait for that process
@@ -59,6 +60,7 @@ def _by_script(entry: Entry) -> Trainer:
         places = job.places
         log = places.logs / f"{entry.name}.log"
         log.parent.mkdir(parents=True, exist_ok=True)
+        reopen_log(places.log(job.run_id))
         environment = {
             "PLANNER_ROOT": str(places.folder / "output"),
             "PLANNER_LOG": str(places.log(job.run_id)),
