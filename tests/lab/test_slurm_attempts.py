@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from planner.errors import WorldError
 from planner.lab.exports.settings import Settings as Export
 from planner.lab.launch import Order
-from planner.lab.local.places import Ending, Places
+from planner.lab.local.places import Ending, Outcome, Places
 from planner.lab.slurm.attempts import Attempts
 from planner.lab.slurm.book import Book, Entry, Submission
+from planner.lab.slurm.closing import close_log, reopen_log
+from planner.lab.slurm.launch import Launch, only_launcher
 from planner.lab.slurm.scheduler import Queue, Task
 from planner.lab.slurm.settings import Settings
 from planner.lab.slurm.standing import Standing
@@ -62,17 +66,17 @@ def bench(tmp_path):
 
 
 @pytest.fixture
-def sacct(tmp_path, monkeypatch):
-    """A sacct that knows how the first array's task ended."""
+def answers(tmp_path, monkeypatch):
+    """Put a command in front of the real one."""
 
-    def tell(state: str) -> None:
+    def put(name: str, script: str) -> None:
         folder = tmp_path / "bin"
-        folder.mkdir()
-        (folder / "sacct").write_text(f'#!/bin/sh\necho "1_0|{state}"\n')
-        (folder / "sacct").chmod(0o755)
+        folder.mkdir(exist_ok=True)
+        (folder / name).write_text(f"#!/bin/sh\n{script}\n")
+        (folder / name).chmod(0o755)
         monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
 
-    return tell
+    return put
 
 
 def test_a_time_limit_is_no_failure_while_the_run_gets_further(bench):
@@ -118,8 +122,8 @@ def test_what_slurmstepd_says_when_it_kills_is_left_out(bench):
         ("RUNNING", "preempted"),  # a record that nobody closed
     ],
 )
-def test_accounting_tells_what_the_queue_has_forgotten(bench, sacct, state, found):
-    sacct(state)
+def test_accounting_tells_what_the_queue_has_forgotten(bench, answers, state, found):
+    answers("sacct", f'echo "1_0|{state}"')
     bench.submit()
     bench.print()
     assert bench.judge(None) == found
@@ -144,3 +148,52 @@ def test_where_an_outcome_may_be_on_its_way_the_launcher_says_that_it_is_in_doub
     bench.submit()
     assert bench.judge("COMPLETED") == "" and bench.attempts.in_doubt
     assert bench.judge("RUNNING") == "" and not bench.attempts.in_doubt
+
+
+def launch_of(folder: Path, told: list[str], **settings) -> Launch:
+    """A launcher that has nothing to train."""
+    book = Book(folder)
+    book.open()
+    wanted = Settings(Export(), poll_seconds=0.05, **settings)
+    return Launch(
+        Order([], {}, 0, set()), [], {}, Places(folder), book, wanted, -1, None, lambda now: told.append(now.note)
+    )
+
+
+def test_a_slurm_that_falls_silent_is_asked_again_and_the_launcher_says_so(tmp_path, answers):
+    told: list[str] = []
+    answers("squeue", f"test -e {tmp_path}/up || {{ touch {tmp_path}/up; echo connection refused >&2; exit 1; }}")
+    launch_of(tmp_path, told, patience=60.0).run()
+    assert told == ["Slurm does not answer: squeue: connection refused; asking again for 60 s", ""]
+
+
+def test_a_slurm_that_stays_silent_ends_the_launcher(tmp_path, answers):
+    answers("squeue", "echo connection refused >&2; exit 1")
+    with pytest.raises(WorldError, match="Slurm does not answer: squeue: connection refused"):
+        launch_of(tmp_path, [], patience=0.2).run()
+
+
+def test_a_second_launcher_on_a_folder_hears_who_holds_it(tmp_path, monkeypatch):
+    monkeypatch.setattr("planner.lab.slurm.launch.TURN", 0.1)
+    heard: list[str] = []
+    book = Book(tmp_path)
+    words = rf"another launcher \(process {os.getpid()} on .* works"
+    with only_launcher(book), pytest.raises(WorldError, match=words), only_launcher(book, heard.append):
+        pass
+    assert len(heard) == 1 and "waiting 0.1 s for it" in heard[0]
+
+
+def test_a_log_that_the_launcher_closed_is_opened_again_at_its_end(tmp_path):
+    places = Places(tmp_path)
+    path = places.log(RUN)
+    path.parent.mkdir()
+    path.write_text('{"run_id": "a", "step": 3, "tokens": 30, "loss": 2.0}\n')
+    before = path.read_bytes()
+    close_log(places, Outcome(RUN, Ending.FAILED, reason="out of memory"))
+    last = json.loads(path.read_text().splitlines()[-1])
+    assert (last["status"], last["step"], last["reason"]) == ("failed", 3, "out of memory")
+    reopen_log(path)
+    assert path.read_bytes() == before
+    reopen_log(path)
+    assert path.read_bytes() == before, "a trainer's own last line stays"
+    reopen_log(places.log("never"))

@@ -117,7 +117,7 @@ class Launch:
             except WorldError as error:
                 if time.monotonic() - began >= self._settings.patience:
                     raise
-                note = f"{error.message}; asked again for {self._settings.patience:g} s"
+                note = f"{error.message}; asking again for {self._settings.patience:g} s"
                 self._told(self._standing.progress(self._seen, note))
                 time.sleep(min(self._settings.poll_seconds, 5.0))
 

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from planner.lab.launch import Launched, Order, urgency
+from planner.lab.launch import Launched, Order, trunk_of, urgency
 from planner.lab.local.places import Ending, Outcome
 from planner.lab.slurm.book import FIRST, Book, Submission
 from planner.lab.slurm.judging import active
@@ -66,8 +66,7 @@ class Standing:
 
     def trunk(self, run: str) -> str:
         """The run that this one branches from, or nothing."""
-        value = self.rows[run].get("trunk_id")
-        return "" if value is None or value != value else str(value)
+        return trunk_of(self.rows[run])
 
     def ready(self, waits: Callable[[str], bool]) -> list[str]:
         """Runs that can be submitted now, the most urgent first; `waits` says who lies behind a gate."""
