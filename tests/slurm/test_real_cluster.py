@@ -115,6 +115,8 @@ def test_one_array_per_shape_and_a_second_launch_submits_nothing(slurm, planner,
     done = planner(*given)
     assert done.code == 0 and done.json["completed"] == 7, done.err
     assert [one["n_runs"] for one in done.json["arrays"]] == [5, 1, 1]
+    names = slurm.call("squeue", "-h", "-r", "-t", "all", "-o", "%j", "-j", str(done.json["arrays"][0]["job"])).split()
+    assert sorted(names) == [f"ok{n}" for n in range(5)], "the queue shows each run by its own name"
     again = planner(*given)
     assert again.json["submitted"] == [] and len(again.json["skipped"]) == 7 and again.json["arrays"] == []
     assert all(words.count("end") == 1 for run, words in traces(tmp_path / "out").items() if run != "okbig")
