@@ -20,6 +20,7 @@ from planner.lab.slurm.launch import Launch, only_launcher
 from planner.lab.slurm.scheduler import Queue, Task
 from planner.lab.slurm.settings import Settings
 from planner.lab.slurm.standing import Standing
+from planner.lab.slurm.task import perform
 
 RUN = "a"
 
@@ -197,3 +198,20 @@ def test_a_log_that_the_launcher_closed_is_opened_again_at_its_end(tmp_path):
     reopen_log(path)
     assert path.read_bytes() == before, "a trainer's own last line stays"
     reopen_log(places.log("never"))
+
+
+def test_a_command_that_only_appends_finds_its_log_without_the_launchers_line(bench, tmp_path, monkeypatch):
+    for name in ("SLURM_JOB_ID", "SLURM_ARRAY_JOB_ID", "SLURM_JOB_NUM_NODES"):
+        monkeypatch.delenv(name, raising=False)
+    script = tmp_path / "state/slurm/runs/a.sh"
+    script.parent.mkdir(parents=True)
+    script.write_text("""echo '{"run_id": "a", "step": 4, "tokens": 40, "loss": 1.5}' >>"$PLANNER_LOG"\n""")
+    bench.book.add(Submission("mine-0001", 1, (Entry(RUN, RUN, script="state/slurm/runs/a.sh"),)))
+    bench.places.logs.mkdir()
+    failed = Outcome(RUN, Ending.FAILED, reason="exit status 1")
+    bench.places.write_outcome(failed)
+    close_log(bench.places, failed)
+    assert perform(tmp_path, "mine-0001", 0, lambda: pytest.fail("no script")) == 0
+    lines = [json.loads(line) for line in bench.places.log(RUN).read_text().splitlines()]
+    assert [line["step"] for line in lines] == [4] and "status" not in lines[0]
+    assert bench.places.outcome(RUN).status is Ending.COMPLETED

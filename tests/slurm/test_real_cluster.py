@@ -67,7 +67,7 @@ def test_every_run_is_accounted_for_whatever_is_killed(slurm, tmp_path):
     first.communicate()
 
     urgent = slurm.call(
-        "sbatch", "--parsable", "--partition=main", "--nodes=4", "--exclusive", "--output=/dev/null", "--wrap=sleep 2"
+        "sbatch", "--parsable", "--partition=main", "--nodes=4", "--exclusive", "--output=/dev/null", "--wrap=sleep 0.5"
     ).strip()
     until(
         lambda: urgent not in slurm.call("squeue", "-h", "-o", "%A", "--partition=main").split(),
