@@ -80,12 +80,19 @@ def answers(tmp_path, monkeypatch):
     return put
 
 
-def test_a_time_limit_is_no_failure_while_the_run_gets_further(bench):
+@pytest.mark.parametrize("state", ["TIMEOUT", "PREEMPTED", "NODE_FAIL"])
+def test_what_cuts_a_run_off_is_not_charged_while_it_gets_further(bench, state):
     for steps in range(10, 100, 10):
         bench.submit()
         bench.train(steps)
-        assert bench.judge("TIMEOUT") == "continued"
-    assert bench.standing.causes[RUN].count("failed") == 0
+        assert bench.judge(state) == "continued"
+    assert {"failed", "preempted"}.isdisjoint(bench.standing.causes[RUN])
+
+
+def test_a_failure_of_its_own_is_charged_though_it_got_further(bench):
+    bench.submit()
+    bench.train(10)
+    assert bench.judge("OUT_OF_MEMORY") == "failed"
 
 
 def test_a_time_limit_without_a_new_checkpoint_is_an_attempt(bench):

@@ -80,7 +80,7 @@ class Attempts:
 
     def _retry(self, run: str, how: Ended) -> None:
         """Submit the run once more, or give it up when that was done often enough."""
-        if how.kind == OUT_OF_TIME and self._got_further(run):
+        if how.kind in (OUT_OF_TIME, PREEMPTED) and self._got_further(run):
             self._standing.again[run] = CONTINUED
             return
         reason = self._in_words(run, how)

@@ -19,7 +19,8 @@ from planner import store
 from planner.encode import to_json
 from planner.errors import InputError
 
-FIRST, FAILED, PREEMPTED, CONTINUED = "", "failed", "preempted", "continued"  # why a run was submitted
+FIRST, FAILED, PREEMPTED = "", "failed", "preempted"  # why a run was submitted
+CONTINUED = "continued"  # cut off by its time limit or by others, with a new checkpoint: not charged
 
 
 @dataclass(frozen=True)

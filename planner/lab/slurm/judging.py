@@ -24,7 +24,7 @@ ITS_FATE = {
 }  # fmt: skip
 ENDED = frozenset((*OWN_FAULT, *ITS_FATE, "CANCELLED"))
 NOT_STARTED = "launch failed requeued held"  # a task that waits for ever: its node could not start it (squeue's reason)
-OUT_OF_TIME = "time limit"  # not a failure where the run got further: it goes on from its checkpoint
+OUT_OF_TIME = "time limit"  # a failure where the run got no further
 BY_HAND = "cancelled"  # by a person or an administrator: not submitted again in this round
 
 
