@@ -14,8 +14,9 @@ class Settings:
 
     `attempts` at a run that fails by itself, `preemptions` of one whose node or place is taken away (what Slurm requeues by
     itself is not counted, nor what came after a new checkpoint); seconds between looks at the queue, that Slurm may be silent,
-    and that an outcome may take from a node's disk to ours. `options` go to sbatch, `export` groups runs into arrays; with `scripts` (a path by run name)
-    runs are trained by these, else by the planner's own trainer. Without `wait` it submits what can be and returns.
+    and that an outcome may take from a node's disk to ours. `options` go to sbatch, `export` groups runs into arrays; with
+    `scripts` (a path by run name) runs are trained by these, else by the planner's own trainer. Without `wait` it submits what
+    can be and returns.
     """
 
     export: Export
