@@ -25,6 +25,7 @@ import accounting
 
 DAEMONS = ("munged", "slurmctld", "slurmd")
 COMMANDS = ("sbatch", "squeue", "scontrol", "scancel", "sinfo")
+BLOCK = 16  # ports: more than a cluster takes
 STARTS = 30.0  # seconds until a daemon must have come up
 
 CONF = """ClusterName=test
@@ -182,16 +183,23 @@ class Cluster:
         self._until("nodes are up", lambda: sum(map(int, self.call(*count, seconds=5).split())) == self.nodes)
 
 
-def free_ports(number: int) -> int:
-    """The first of so many neighbouring ports of loopback that nobody listens on."""
-    for first in range(16_817, 60_000, number + 3):
-        with contextlib.ExitStack() as stack:
+@contextlib.contextmanager
+def ports(number: int) -> Iterator[int]:
+    """The first of so many neighbouring free ports of loopback, kept from other clusters while the block runs.
+
+    The port before them is bound all the while: whoever looks for ports at the same time goes on to the next block.
+    """
+    for guard in range(16_816, 32_000, BLOCK):  # below the ports that the kernel gives to clients
+        with socket.socket() as held:
             try:
-                for port in range(first, first + number):
-                    stack.enter_context(socket.socket()).bind(("127.0.0.1", port))
+                held.bind(("127.0.0.1", guard))
+                with contextlib.ExitStack() as stack:
+                    for port in range(guard + 1, guard + 1 + number):
+                        stack.enter_context(socket.socket()).bind(("127.0.0.1", port))
             except OSError:
                 continue
-            return first
+            yield guard + 1
+            return
     raise RuntimeError("no free ports")
 
 
@@ -203,9 +211,12 @@ def cluster(
 
     Raises RuntimeError, with a daemon's last words, where it does not start.
     """
-    with tempfile.TemporaryDirectory(prefix="planner-slurm-", ignore_cleanup_errors=True) as name:
+    with (
+        tempfile.TemporaryDirectory(prefix="planner-slurm-", ignore_cleanup_errors=True) as name,
+        ports(nodes + 3) as port,
+    ):
         Path(name).chmod(0o755)  # munged wants nobody but the owner to write where its socket is
-        made = Cluster(Path(name), nodes, free_ports(nodes + 3))
+        made = Cluster(Path(name), nodes, port)
         try:
             made._begin(cpus, array, age, accounted)
             yield made
