@@ -90,7 +90,8 @@ class LocalLab:
 
     def train(self, now: Mask, closed: Sequence[Closed]) -> None:
         """Train what has not ended yet, pack the logs, import them."""
-        from planner.lab.launch import Settings, cores, devices, launch, ordered
+        from planner.engines.cores import cores
+        from planner.lab.launch import Settings, devices, launch, ordered
         from planner.lab.local.launching import lay_down, require_enough, require_torch
         from planner.lab.local.task import task_of
 

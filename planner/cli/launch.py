@@ -60,8 +60,12 @@ def launch(
             metavar="OPTION", help="slurm: an option for sbatch, as --sbatch=--partition=gpu. May be repeated."
         ),
     ] = None,
-    attempts: Annotated[int, typer.Option(min=1, help="slurm: attempts at a run that fails by itself.")] = 3,
-    preemptions: Annotated[int, typer.Option(min=1, help="slurm: times a run may lose its node or place.")] = 20,
+    attempts: Annotated[
+        int, typer.Option(min=1, help="slurm: attempts at a run that fails, or gets no further in its time limit.")
+    ] = 3,
+    preemptions: Annotated[
+        int, typer.Option(min=1, help="slurm: times a run may lose its place before it got further.")
+    ] = 20,
     at_once: Annotated[int, typer.Option(min=0, help="slurm: tasks of an array that run at a time. 0: no limit.")] = 0,
     time_margin: Annotated[float, typer.Option(min=1.0, help="slurm: time limit over planned hours.")] = 1.5,
     gpus_per_node: Annotated[

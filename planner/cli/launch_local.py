@@ -39,7 +39,8 @@ def launch_local(
     asked: Asked, *, jobs: int | None, corpus: str | None, epochs: float, checkpoint_seconds: float
 ) -> None:
     """Train here."""
-    from planner.lab.launch import Settings, cores, devices, launch, ordered
+    from planner.engines.cores import cores
+    from planner.lab.launch import Settings, devices, launch, ordered
     from planner.lab.local.launching import require_torch
 
     tasks, text = trained_here(asked.rows, corpus, epochs)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from planner.lab.gates import Gates
     from planner.lab.launch import Launched, Order
     from planner.lab.local.corpus import Corpus
-    from planner.lab.slurm.launch import Progress, Settings
+    from planner.lab.slurm.settings import Progress, Settings
 
 SECONDS = 300.0  # after which a line of progress is said again though nothing has changed
 
@@ -76,6 +76,8 @@ def launch_slurm(asked: Asked, frame: pd.DataFrame, options: Options) -> None:
     _tell_plan(order, wanted)
     if asked.dry_run:
         _show_dry(asked, order, wanted, export, sbatch)
+        if options.command and not asked.json:
+            _show_script(wanted, export)
         return
     if text is not None:
         from planner.lab.local.launching import require_torch
@@ -102,14 +104,26 @@ def _launch(
     from planner.lab.slurm.launch import Launch, only_launcher
 
     book = Book(asked.places.folder)
-    with only_launcher(book) as lock:
+    with only_launcher(book, warn) as lock:
         book.open()
-        launch = Launch(order, asked.rows, runs, asked.places, book, settings, gates, _progress())
-        launched = launch.run(lock)
+        launch = Launch(order, asked.rows, runs, asked.places, book, settings, lock, gates, _progress())
+        try:
+            launched = launch.run()
+        finally:
+            _tell_queued(launch.jobs)
         arrays = [
             {"name": one.name, "job": book.jobs.get(one.name), "n_runs": len(one.entries)} for one in launch.submitted
         ]
     return launched, {"arrays": arrays}
+
+
+def _tell_queued(jobs: Sequence[int]) -> None:
+    """What a launcher that is done or stopped leaves in the queue."""
+    if jobs:
+        names = " ".join(map(str, jobs))
+        warn(
+            f"left in the queue, where they go on: jobs {names}; the same command follows them, `scancel {names}` stops them"
+        )
 
 
 def _cluster(dry_run: bool) -> bool:
@@ -180,7 +194,7 @@ def _scripts(runs: Mapping[str, Run], export: Export, folder: Path) -> dict[str,
 
 
 def _settings(options: Options, export: Export, sbatch: Sequence[str], scripts: dict[str, str] | None) -> Settings:
-    from planner.lab.slurm.launch import Settings
+    from planner.lab.slurm.settings import Settings
 
     return Settings(
         export, tuple(sbatch), scripts, attempts=options.attempts, preemptions=options.preemptions,
@@ -191,10 +205,8 @@ def _settings(options: Options, export: Export, sbatch: Sequence[str], scripts: 
 
 def _tell_plan(order: Order, wanted: Sequence[Array]) -> None:
     left = f"; {order.left:,} left for later" if order.left else ""
-    print(
-        f"{len(order.rows):,} runs to train, {len(order.skipped):,} skipped{left}: {len(wanted):,} arrays in all",
-        file=sys.stderr,
-    )
+    number = f"{len(wanted):,} array{'s' * (len(wanted) != 1)}"
+    print(f"{len(order.rows):,} runs to train, {len(order.skipped):,} skipped{left}; in {number}", file=sys.stderr)
 
 
 def _show_dry(asked: Asked, order: Order, wanted: Sequence[Array], export: Export, sbatch: Sequence[str]) -> None:
@@ -211,6 +223,15 @@ def _show_dry(asked: Asked, order: Order, wanted: Sequence[Array], export: Expor
             say(f"{line}\n{text}")
     if asked.json:
         show_json(record(order, None, asked.places) | {"arrays": made})
+
+
+def _show_script(wanted: Sequence[Array], export: Export) -> None:
+    """What the first run's task runs, as an example."""
+    from planner.lab.exports.shell import run_scripts
+
+    if wanted:
+        for name, text in run_scripts(wanted[0].runs[:1], export).items():
+            say(f"# {name}\n{text}")
 
 
 def _progress() -> Callable[[Progress], None]:

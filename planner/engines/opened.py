@@ -6,8 +6,9 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from planner.engines.cores import cores
 from planner.engines.engine import Engine, Told, untold
-from planner.engines.processes import MOST, cores, processes
+from planner.engines.processes import MOST, processes
 from planner.errors import InputError
 
 _PROCESSES = re.compile(r"processes(?::([1-9][0-9]{0,3}))?")

@@ -23,12 +23,6 @@ AHEAD = 4  # chunks a process that are handed out before the first is back
 DEATHS = 3  # in a row, with no chunk done in between: then it is the work that kills
 
 
-def cores() -> int:
-    """Cores that this process may use."""
-    affinity = getattr(os, "sched_getaffinity", None)
-    return len(affinity(0)) if affinity else os.cpu_count() or 1
-
-
 @contextmanager
 def processes(workers: int, told: Told = untold) -> Iterator[Engine]:
     """So many processes of this machine, this one alone while the work is too small to pay for others.

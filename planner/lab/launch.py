@@ -64,12 +64,6 @@ class Order:
     completed: set[str]
 
 
-def cores() -> int:
-    """Cores that this process may use."""
-    affinity = getattr(os, "sched_getaffinity", None)
-    return len(affinity(0)) if affinity else os.cpu_count() or 1
-
-
 def devices() -> list[str]:
     """Numbers of the NVIDIA devices that this machine shows; a worker decides for itself whether it can use one."""
     asked = os.environ.get("CUDA_VISIBLE_DEVICES")
@@ -84,12 +78,12 @@ def ordered(rows: Sequence[Row], places: Places, limit_runs: int | None = None) 
     if len(set(ids)) < len(ids):
         twice = next(run for run in ids if ids.count(run) > 1)
         raise InputError(f"the plan has run {twice} twice", "give each run one row")
-    known = {run: places.outcome(run) for run in {*ids, *(_trunk(row) for row in rows)} - {""}}
+    known = {run: places.outcome(run) for run in {*ids, *(trunk_of(row) for row in rows)} - {""}}
     ended = {run: outcome for run, outcome in known.items() if outcome and outcome.status is not Ending.FAILED}
     skipped = {run: f"{ended[run].status.value} before" for run in ids if run in ended}
     wanted = [row for row in rows if str(row["run_id"]) not in ended]
     for row in wanted:
-        trunk = ended.get(_trunk(row))
+        trunk = ended.get(trunk_of(row))
         if trunk and trunk.status is not Ending.COMPLETED:
             skipped[str(row["run_id"])] = f"its trunk {trunk.run_id} {trunk.status.value}"
     wanted = [row for row in wanted if str(row["run_id"]) not in skipped]
@@ -101,7 +95,7 @@ def ordered(rows: Sequence[Row], places: Places, limit_runs: int | None = None) 
 def _most_urgent(rows: list[Row], number: int) -> list[Row]:
     """So many rows, by priority, trunks before branches."""
     urgent = urgency(rows)
-    at = sorted(range(len(rows)), key=lambda at: (urgent[str(rows[at]["run_id"])], bool(_trunk(rows[at])), at))
+    at = sorted(range(len(rows)), key=lambda at: (urgent[str(rows[at]["run_id"])], bool(trunk_of(rows[at])), at))
     return [rows[chosen] for chosen in sorted(at[:number])]
 
 
@@ -109,7 +103,7 @@ def urgency(rows: Sequence[Row]) -> dict[str, float]:
     """The priority of each run (1 first); a trunk is as urgent as its most urgent branch."""
     urgent = {str(row["run_id"]): _priority(row) for row in rows}
     for row in rows:
-        if (trunk := _trunk(row)) in urgent:
+        if (trunk := trunk_of(row)) in urgent:
             urgent[trunk] = min(urgent[trunk], _priority(row))
     return urgent
 
@@ -138,7 +132,7 @@ class _Launcher:
         self._rows = {str(row["run_id"]): row for row in order.rows}
         urgent = urgency(order.rows)
         self._waiting = Waiting(
-            (Planned(run, _trunk(row), urgent[run], at) for at, (run, row) in enumerate(self._rows.items())),
+            (Planned(run, trunk_of(row), urgent[run], at) for at, (run, row) in enumerate(self._rows.items())),
             order.completed,
         )
         self._branch_steps = branch_steps(plan)
@@ -243,12 +237,13 @@ def branch_steps(plan: Sequence[Row]) -> dict[str, list[int]]:
     """For each trunk the steps at which branches leave it."""
     found: dict[str, set[int]] = {}
     for row in plan:
-        if trunk := _trunk(row):
+        if trunk := trunk_of(row):
             found.setdefault(trunk, set()).add(round(float(row["resumed_tokens"]) / float(row["batch_tokens"])))
     return {trunk: sorted(steps) for trunk, steps in found.items()}
 
 
-def _trunk(row: Row) -> str:
+def trunk_of(row: Row) -> str:
+    """The run that this one branches from, or nothing."""
     value = row.get("trunk_id")
     return "" if value is None or value != value else str(value)
 

@@ -146,7 +146,7 @@ def test_time_limits_are_read_as_sbatch_documents_them(limit, hours):
 @pytest.mark.parametrize("state", sorted(ACTIVE | OWN_FAULT.keys() | ITS_FATE.keys() | {"CANCELLED"}))
 def test_a_task_is_active_or_has_ended_and_never_both(state):
     if not active(Task(state, "")):
-        assert ended(Task(state, ""), None, known=True).why
+        assert ended(Task(state, ""), None, known=True, started=True).why
 
 
 def test_a_state_that_slurm_does_not_have_is_the_worlds_failure():
@@ -155,28 +155,61 @@ def test_a_state_that_slurm_does_not_have_is_the_worlds_failure():
 
 
 @pytest.mark.parametrize(
-    ("task", "known", "kind", "sure"),
+    ("task", "known", "started", "kind", "sure"),
     [
-        (Task("TIMEOUT", ""), True, "failed", True),
-        (Task("COMPLETED", ""), True, "failed", False),
-        (Task("PREEMPTED", ""), True, "preempted", True),
-        (Task("NODE_FAIL", ""), True, "preempted", True),
-        (Task("CANCELLED", ""), True, "cancelled", True),
-        (Task("PENDING", "launch failed requeued held"), True, "preempted", True),
-        (None, True, "cancelled", False),
-        (None, False, "preempted", False),
+        (Task("TIMEOUT", ""), True, True, "time limit", True),
+        (Task("OUT_OF_MEMORY", ""), True, True, "failed", True),
+        (Task("COMPLETED", ""), True, True, "failed", False),
+        (Task("PREEMPTED", ""), True, True, "preempted", True),
+        (Task("NODE_FAIL", ""), True, True, "preempted", True),
+        (Task("CANCELLED", ""), True, True, "cancelled", True),
+        (Task("PENDING", "launch failed requeued held"), True, True, "preempted", True),
+        (None, True, False, "cancelled", False),
+        (None, True, True, "preempted", False),
+        (None, False, False, "preempted", False),
     ],
 )
-def test_how_a_task_without_an_outcome_ended(task, known, kind, sure):
+def test_how_a_task_without_an_outcome_ended(task, known, started, kind, sure):
     assert not active(task)
-    found = ended(task, None, known=known)
+    found = ended(task, None, known=known, started=started)
     assert (found.kind, found.sure) == (kind, sure)
 
 
 def test_a_failed_outcome_says_more_than_slurm():
     outcome = Outcome("a", Ending.FAILED, reason="out of memory: tried to allocate 1 TB")
-    found = ended(Task("FAILED", ""), outcome, known=True)
+    found = ended(Task("TIMEOUT", ""), outcome, known=True, started=True)
     assert (found.kind, found.why, found.sure) == ("failed", outcome.reason, True)
+
+
+# Slurm 22.05 of an array whose ended tasks squeue had forgotten (`sacct -X -n --parsable2 --format=JobID,State -j 1`);
+# tasks 30 to 35 and 39 were cancelled while they waited.
+SACCT = """1_0|FAILED
+1_1|CANCELLED by 0
+1_2|PENDING
+1_3|TIMEOUT
+1_5|COMPLETED
+1_18|RUNNING
+1_[20-29,36-38]|PENDING
+23|RUNNING
+"""
+
+
+def test_accounting_says_how_forgotten_tasks_ended(says):
+    told = says("sacct", SACCT)
+    found = scheduler.remembered({"mine-0001": 1})
+    assert {index: task.state for (_, index), task in found.items()} == {
+        0: "FAILED", 1: "CANCELLED", 2: "PENDING", 3: "TIMEOUT", 5: "COMPLETED", 18: "RUNNING",
+    }  # fmt: skip
+    assert "--jobs=1" in told.read_text().splitlines()
+
+
+@pytest.mark.parametrize(
+    ("answer", "words", "code"),
+    [("", "Slurm accounting storage is disabled\n", 1), ("<html>502</html>\n", "", 0), ("", "Unable to contact", 1)],
+)
+def test_without_accounting_nothing_is_remembered(says, answer, words, code):
+    says("sacct", answer, words=words, code=code)
+    assert scheduler.remembered({"mine-0001": 1}) == {}
 
 
 def test_a_partition_that_is_not_understood_is_the_worlds_failure(says):

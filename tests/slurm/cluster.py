@@ -1,6 +1,6 @@
 """A real Slurm cluster of several nodes in one private folder, on loopback: munged, slurmctld, a slurmd a node.
 
-    python tests/slurm/cluster.py            # starts one, prints SLURM_CONF, stops it on Ctrl-C
+    python tests/slurm/cluster.py            # starts one, prints SLURM_CONF, stops it on Ctrl-C; --accounting, --forgetful
 
 Debian's packages slurmctld, slurmd, slurm-client and munge are all it needs; `.ci/run` installs them. The daemons are those of
 a production cluster (Slurm 22.05 on Debian 12); only the nodes' CPUs and memory are made up. Nothing listens beyond 127.0.0.1.
@@ -14,14 +14,18 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import accounting
+
 DAEMONS = ("munged", "slurmctld", "slurmd")
 COMMANDS = ("sbatch", "squeue", "scontrol", "scancel", "sinfo")
+BLOCK = 16  # ports: more than a cluster takes
 STARTS = 30.0  # seconds until a daemon must have come up
 
 CONF = """ClusterName=test
@@ -49,13 +53,11 @@ MaxArraySize={array}
 MaxJobCount=50000
 MessageTimeout=5
 KillWait=2
-MinJobAge=300
+MinJobAge={age}
 SlurmctldTimeout=10
 SchedulerParameters=bf_interval=1,sched_interval=1,batch_sched_delay=0,default_queue_depth=1000
 CommunicationParameters=NoAddrCache
-AccountingStorageType=accounting_storage/none
-JobAcctGatherType=jobacct_gather/none
-SlurmdParameters=config_overrides
+{accounting}SlurmdParameters=config_overrides
 GresTypes=gpu
 NodeName=n[0-{last}] NodeHostname={host} NodeAddr=127.0.0.1 Port=[{first}-{end}] CPUs={cpus} RealMemory=24000 Gres=gpu:8
 PartitionName=main Nodes=n[0-{last}] Default=YES MaxTime=INFINITE State=UP PriorityTier=10
@@ -65,6 +67,7 @@ PartitionName=short Nodes=n0 MaxTime=10 State=UP PriorityTier=10
 PreemptType=preempt/partition_prio
 PreemptMode=REQUEUE
 """
+UNACCOUNTED = "AccountingStorageType=accounting_storage/none\nJobAcctGatherType=jobacct_gather/none\n"
 
 
 def missing() -> str:
@@ -152,12 +155,15 @@ class Cluster:
     def _words(self, name: str) -> str:
         return (self.folder / "log" / f"{name}.out").read_text(errors="replace")[-600:]
 
-    def _begin(self, cpus: int, array: int) -> None:
+    def _begin(self, cpus: int, array: int, age: int, accounted: bool) -> None:
         for part in ("run", "state", "log", *(f"spool/n{n}" for n in range(self.nodes))):
             (self.folder / part).mkdir(parents=True, exist_ok=True)
         run, log = self.folder / "run", self.folder / "log"
+        there = (
+            accounting.CONF.format(folder=self.folder, port=self.port + self.nodes + 1) if accounted else UNACCOUNTED
+        )
         conf = CONF.format(folder=self.folder, port=self.port, first=self.port + 1, end=self.port + self.nodes, array=array,
-                           last=self.nodes - 1, host=socket.gethostname(), cpus=cpus)  # fmt: skip
+                           last=self.nodes - 1, host=socket.gethostname(), cpus=cpus, age=age, accounting=there)  # fmt: skip
         (self.folder / "slurm.conf").write_text(conf)
         (self.folder / "gres.conf").write_text("Name=gpu Count=8 File=/dev/tty[0-7]\n")
         (run / "munge.key").write_bytes(os.urandom(1024))
@@ -165,6 +171,8 @@ class Cluster:
         self._start("munged", "munged", "--foreground", "--force", f"--socket={run}/munge.sock", f"--key-file={run}/munge.key",
                     f"--pid-file={run}/munged.pid", f"--log-file={log}/munged.log", f"--seed-file={run}/munge.seed")  # fmt: skip
         self._until("munged listens", (run / "munge.sock").exists)
+        if accounted:
+            accounting.start(self.folder, self.port + self.nodes + 1, self._start, self._until, self.call)
         self.start_controller("-c")
         for number in range(self.nodes):
             self._start(f"slurmd-n{number}", "slurmd", "-D", "-N", f"n{number}", "-f", str(self.folder / "slurm.conf"))
@@ -175,34 +183,49 @@ class Cluster:
         self._until("nodes are up", lambda: sum(map(int, self.call(*count, seconds=5).split())) == self.nodes)
 
 
-def free_ports(number: int) -> int:
-    """The first of so many neighbouring ports of loopback that nobody listens on."""
-    for first in range(16_817, 60_000, number + 3):
-        with contextlib.ExitStack() as stack:
+@contextlib.contextmanager
+def ports(number: int) -> Iterator[int]:
+    """The first of so many neighbouring free ports of loopback, kept from other clusters while the block runs.
+
+    The port before them is bound all the while: whoever looks for ports at the same time goes on to the next block.
+    """
+    for guard in range(16_816, 32_000, BLOCK):  # below the ports that the kernel gives to clients
+        with socket.socket() as held:
             try:
-                for port in range(first, first + number):
-                    stack.enter_context(socket.socket()).bind(("127.0.0.1", port))
+                held.bind(("127.0.0.1", guard))
+                with contextlib.ExitStack() as stack:
+                    for port in range(guard + 1, guard + 1 + number):
+                        stack.enter_context(socket.socket()).bind(("127.0.0.1", port))
             except OSError:
                 continue
-            return first
+            yield guard + 1
+            return
     raise RuntimeError("no free ports")
 
 
 @contextlib.contextmanager
-def cluster(*, nodes: int = 4, cpus: int = 4, array: int = 1001) -> Iterator[Cluster]:
-    """A cluster while the block runs. Raises RuntimeError, with a daemon's last words, where it does not start."""
-    with tempfile.TemporaryDirectory(prefix="planner-slurm-", ignore_cleanup_errors=True) as name:
+def cluster(
+    *, nodes: int = 4, cpus: int = 4, array: int = 1001, age: int = 300, accounted: bool = False
+) -> Iterator[Cluster]:
+    """A cluster while the block runs, with accounting if asked for; it forgets what ended `age` seconds ago.
+
+    Raises RuntimeError, with a daemon's last words, where it does not start.
+    """
+    with (
+        tempfile.TemporaryDirectory(prefix="planner-slurm-", ignore_cleanup_errors=True) as name,
+        ports(nodes + 3) as port,
+    ):
         Path(name).chmod(0o755)  # munged wants nobody but the owner to write where its socket is
-        made = Cluster(Path(name), nodes, free_ports(nodes + 1))
+        made = Cluster(Path(name), nodes, port)
         try:
-            made._begin(cpus, array)
+            made._begin(cpus, array, age, accounted)
             yield made
         finally:
             made.stop()
 
 
 if __name__ == "__main__":
-    with cluster() as running:
+    with cluster(accounted="--accounting" in sys.argv, age=2 if "--forgetful" in sys.argv else 300) as running:
         print(f"export SLURM_CONF={running.folder}/slurm.conf", flush=True)
         with contextlib.suppress(KeyboardInterrupt):
             signal.pause()

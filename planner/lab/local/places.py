@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -64,6 +65,19 @@ class Places:
     def checkpoint(self, run_id: str) -> Path:
         """Where the run goes on after a kill."""
         return self.state(run_id) / "checkpoint.npz"
+
+    def saved_steps(self, run_id: str) -> int:
+        """Steps done by the run's checkpoint; 0 without one that can be read. Nothing in it is unpickled."""
+        path = self.checkpoint(run_id)
+        if not path.is_file():
+            return 0
+        import numpy as np
+
+        try:
+            with path.open("rb") as file, np.load(file, allow_pickle=False) as saved:
+                return int(saved["progress"][0])
+        except (OSError, ValueError, KeyError, IndexError, EOFError, zipfile.BadZipFile):
+            return 0
 
     def branch(self, run_id: str, step: int) -> Path:
         """What a branch of this trunk starts from."""

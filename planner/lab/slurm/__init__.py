@@ -2,6 +2,7 @@
 
     launch --scheduler--> sbatch, squeue, scancel          task (on a node) --> log, outcome
     launch --book--> state/slurm/: what was submitted      judging: what a task's end means
+    launch: standing (who is open), attempts (again, or over), submitting (arrays)
 
 The truth about a run is the outcome that its task wrote (lab/local/places.py); the truth about the queue is Slurm's. The
 launcher keeps only what neither knows: which array holds which runs. It writes that down before it calls sbatch, under a

@@ -20,11 +20,15 @@ from planner.encode import to_json
 from planner.errors import InputError
 
 FIRST, FAILED, PREEMPTED = "", "failed", "preempted"  # why a run was submitted
+CONTINUED = "continued"  # cut off by its time limit or by others, with a new checkpoint: not charged
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A run in an array: its name, why it was submitted, and its plan row and branch steps, or the script that trains it."""
+    """A run in an array: its name, why it was submitted, and its plan row and branch steps, or the script that trains it.
+
+    `saved_steps` are those of its checkpoint when it was submitted.
+    """
 
     run_id: str
     name: str
@@ -32,6 +36,7 @@ class Entry:
     row: dict[str, Any] = field(default_factory=dict)
     branch_steps: tuple[int, ...] = ()
     script: str = ""
+    saved_steps: int = 0
 
 
 @dataclass(frozen=True)
@@ -64,6 +69,10 @@ class Book:
     def outputs(self) -> Path:
         """Where Slurm writes what tasks print."""
         return self.folder / "out"
+
+    def output(self, name: str, index: int) -> Path:
+        """What a task printed."""
+        return self.outputs / f"{name}-{index}.txt"
 
     def open(self) -> None:
         """Read what earlier launchers wrote, and begin a round, or go on with the one that was cut off."""

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 
-from planner.errors import InputError, WorldError
+from planner.errors import InputError, PlannerError, WorldError
 from planner.text import short
 
 SECONDS = 30.0  # that a command may take
@@ -23,6 +23,7 @@ _WORLD = re.compile(
 )
 _ROW = re.compile(r"(\d+)\|(N/A|\d+)\|([A-Z_]+)\|([^|]*)\|(.*)")
 _JOB = re.compile(r"(\d+)(;[\w.-]+)?")
+_RECORD = re.compile(r"(\d+)_(\d+)\|([A-Z_]+)(?: by \d+)?")
 
 
 class Refused(Exception):  # noqa: N818 - what became of a request
@@ -99,6 +100,23 @@ def queue(prefix: str) -> Queue:
     return Queue(jobs, tasks)
 
 
+def remembered(jobs: Mapping[str, int]) -> dict[tuple[str, int], Task]:
+    """What Slurm's accounting knows of the tasks of these arrays (job ids by comment), by comment and index.
+
+    The queue forgets a task MinJobAge seconds after its end; a database, where the cluster has one, does not. Nothing where it has
+    none, or where that does not answer. Waiting tasks have no record of their own, and one that was cancelled then never gets any.
+    """
+    names = {str(job): name for name, job in jobs.items()}
+    try:
+        said = _run(
+            ["sacct", "--allocations", "--noheader", "--parsable2", "--format=JobID,State", f"--jobs={','.join(names)}"]
+        )
+    except (Refused, PlannerError):
+        return {}
+    found = (_RECORD.fullmatch(line) for line in said.splitlines())
+    return {(names[one[1]], int(one[2])): Task(one[3], "") for one in found if one and one[1] in names}
+
+
 def cancel(tasks: Iterable[tuple[int, int]]) -> None:
     """Cancel tasks, each a job id and an index; those that have ended meanwhile are no error."""
     words = [
@@ -143,7 +161,9 @@ def hours_of(limit: str) -> float | None:
         return None
     found = re.fullmatch(r"(?:(\d+)-)?(\d+)(?::(\d+))?(?::(\d+))?", limit)
     if found is None:
-        raise InputError(f"{short(limit)!r} is no time limit of Slurm's", "minutes, or hours:minutes:seconds")
+        raise InputError(
+            f"--time={short(limit)} is no time limit of Slurm's", "write --sbatch=--time=90 (minutes), or =HH:MM:SS"
+        )
     days, *parts = (None if part is None else int(part) for part in found.groups())
     first, second, third = parts
     if days is not None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -19,6 +20,7 @@ from planner.errors import PlannerError, WorldError
 from planner.lab.local.places import Ending, Outcome, Places
 from planner.lab.local.worker import Job, Trainer, done, last_words
 from planner.lab.slurm.book import Entry, Submission, read, write_job
+from planner.lab.slurm.closing import reopen_log
 
 BUSY = 75  # exit status when another process trains the run: EX_TEMPFAIL of sysexits.h
 PATIENCE = 60.0  # seconds to wait for that process
@@ -58,6 +60,7 @@ def _by_script(entry: Entry) -> Trainer:
         places = job.places
         log = places.logs / f"{entry.name}.log"
         log.parent.mkdir(parents=True, exist_ok=True)
+        reopen_log(places.log(job.run_id))
         environment = {
             "PLANNER_ROOT": str(places.folder / "output"),
             "PLANNER_LOG": str(places.log(job.run_id)),
@@ -90,9 +93,9 @@ def _note_job(path: Path) -> None:
 
 
 def _name_job(name: str) -> None:
-    """Let the queue show the run; it may not."""
-    job = os.environ.get("SLURM_JOB_ID", "")
-    if job.isdigit():
+    """Let the queue show the run; it may not. The array's id is one of its tasks' own too: so both are named."""
+    job = f"{os.environ.get('SLURM_ARRAY_JOB_ID', '')}_{os.environ.get('SLURM_ARRAY_TASK_ID', '')}"
+    if re.fullmatch(r"\d+_\d+", job):
         with contextlib.suppress(OSError, subprocess.SubprocessError):
             subprocess.run(  # noqa: S603 - a list of arguments, no shell
                 ["scontrol", "update", f"JobId={job}", f"JobName={name}"],  # noqa: S607
