@@ -44,6 +44,7 @@ def register_forecast(path: Path, text: str, inputs: dict[str, str]) -> tuple[Pa
     from planner.encode import to_json
     from planner.errors import InputError
     from planner.store import planner_version
+    from planner.text import scrubbed
 
     new = not path.exists()
     if not new and _text(path) != text:
@@ -54,7 +55,7 @@ def register_forecast(path: Path, text: str, inputs: dict[str, str]) -> tuple[Pa
         write_text(path, text)
     if new or not _provenance_path(path).exists():
         now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-        told = {"schema": 1, "command": "forecast", "arguments": sys.argv[1:], "planner": planner_version(),
+        told = {"schema": 1, "command": "forecast", "arguments": [scrubbed(argument) for argument in sys.argv[1:]], "planner": planner_version(),
                 "inputs": inputs, "files": {path.name: hashlib.sha256(text.encode()).hexdigest()}, "written": now}  # fmt: skip
         write_text(_provenance_path(path), to_json(told) + "\n")
     return path, new

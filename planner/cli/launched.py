@@ -34,12 +34,16 @@ def show(launched: Launched, places: Places, plan: str) -> None:
     import shlex
 
     completed = len(launched.outcomes) - len(launched.failed)
-    say(f"{completed:,} runs completed, {len(launched.failed):,} diverged or failed, {len(launched.skipped):,} skipped")
+    say(f"{completed:,} {_runs(completed)} completed, {len(launched.failed):,} diverged or failed, {len(launched.skipped):,} skipped")
     for title, runs in (("not completed", launched.failed), ("skipped", launched.skipped)):
         for run, why in list(runs.items())[:SHOWN]:
             say(f"  {title}: {run}: {why}")
         if len(runs) > SHOWN:
             say(f"  and {len(runs) - SHOWN:,} more {title}")
     if launched.left:
-        say(f"{launched.left:,} runs are left: launch again")
+        say(f"{launched.left:,} {_runs(launched.left)} left: launch again")
     say(f"next: planner import {shlex.quote(str(places.logs))} --plan {shlex.quote(plan)}")
+
+
+def _runs(number: int) -> str:
+    return "run" if number == 1 else "runs"

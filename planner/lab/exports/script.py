@@ -30,6 +30,8 @@ def script(run: Run, settings: Settings, home: str = BESIDE) -> str:
     for why, detail in said.missing.items():
         heading.append(f"not expressible in {trainer.name}: {why}" + (f" ({detail})" if detail else ""))
     command = settings.command or f"{TORCHRUN} {trainer.command}"
+    # One command takes the shell's place, so that signals reach it; of several the first would, and no other be run.
+    start = command if any(mark in command for mark in ";&|\n") else f"exec {command}"
     return "\n".join(
         (
             "#!/usr/bin/env bash",
@@ -39,7 +41,7 @@ def script(run: Run, settings: Settings, home: str = BESIDE) -> str:
             *_files(run, trainer, home),
             *_trunk(run),
             f'mkdir -p -- "${ROOT}/{run.name}"',
-            lines(f"exec {command}", [word(flag) for flag in said.arguments]),
+            lines(start, [word(flag) for flag in said.arguments]),
             "",
         )
     )

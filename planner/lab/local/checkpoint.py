@@ -39,7 +39,7 @@ def save(path: Path, model: nn.Module, optimizer: torch.optim.AdamW, progress: P
 def read(path: Path) -> dict[str, NDArray[np.float64]] | None:
     """The arrays that were saved; None when there are none that can be read. Nothing in them is unpickled."""
     try:
-        with np.load(path, allow_pickle=False) as saved:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as saved:  # np.load leaves a broken file open
             return {name: saved[name] for name in saved.files}
     except (OSError, ValueError, EOFError, zipfile.BadZipFile):
         return None

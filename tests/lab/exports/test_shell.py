@@ -67,6 +67,16 @@ def test_every_script_parses(tmp_path, kind, trainer):
     check_syntax(tmp_path)
 
 
+def test_a_command_of_several_commands_runs_them_all_and_one_takes_the_shells_place(tmp_path):
+    (tmp_path / "env.sh").write_text("export READY=yes\n")
+    several = """source env.sh && bash -c 'printf "%s\\0" "$READY" "$1"' x"""
+    made = export(plan(["good"]), "shell", Settings(command=several))
+    [(_, text)] = scripts(made)
+    assert bash(text, tmp_path) == ["yes", "--run_id=good"]
+    [(_, text)] = scripts(export(plan(["good"]), "shell", Settings(command="python train.py")))
+    assert "\nexec python train.py" in text  # signals reach it
+
+
 TRAINER = """
 echo x >>"$PLANNER_ROOT/../$WANDB_TAGS"
 [ "$PLANNER_RUN_ID" = good ] || [ "$PLANNER_RUN_ID" = fine ] || [ -e mended ]
