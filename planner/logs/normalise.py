@@ -40,18 +40,20 @@ class Column:
 class Columns:
     """Their columns by ours: `points` change with the step, `settings` belong to the run; `evals` are other evaluation sets.
 
-    `others` are columns that nothing here knows.
+    `others` are columns that nothing here knows. `row_id` is the one that says on every row of a table whose it is, where one
+    does; the run's id is then no setting.
     """
 
     points: Mapping[str, Column]
     settings: Mapping[str, Column]
     evals: tuple[Column, ...]
     others: tuple[str, ...]
+    row_id: Column | None = None
 
     @property
     def mapped(self) -> dict[str, str]:
         """Their names that became others of ours; "config.seed" is no other name than `seed`."""
-        both = {**self.points, **self.settings}
+        both = {**self.points, **self.settings} | ({} if self.row_id is None else {"run_id": self.row_id})
         return {column.theirs: ours for ours, column in both.items() if re.split(r"[./]", column.theirs)[-1] != ours}
 
 
