@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import duckdb
 
+from planner.logs.files import LONG_LINE
 from planner.logs.load import Loaded, Register
 from planner.logs.normalise import columns_of
 from planner.logs.row_groups import groups_of, told_once, with_ids_of_files, with_ids_on_rows
@@ -13,7 +14,12 @@ from planner.logs.row_table import load_rows
 from planner.logs.segment import Bulk
 from planner.logs.step_table import load_steps
 
-UNCLOSED = "quote that is not closed, with all lines up to the next quote"
+# What DuckDB calls lines that are no rows, and what people are told; others are told in its words.
+REJECTED = {
+    "unquoted value": "quote that is not closed, with all lines up to the next quote",
+    "invalid encoding": "line that is not UTF-8",
+    "line size over maximum": LONG_LINE,
+}
 
 
 def load_bulk(connection: duckdb.DuckDBPyConnection, register: Register, bulk: Bulk, loaded: Loaded) -> None:
@@ -50,7 +56,7 @@ def _count_rejects(connection: duckdb.DuckDBPyConnection, loaded: Loaded) -> Non
     for kind, number in connection.execute(
         "SELECT lower(error_type::VARCHAR), count(*) FROM reject_errors GROUP BY 1"
     ).fetchall():
-        loaded.skipped[UNCLOSED if kind == "unquoted value" else f"line with {kind}"] += int(number)
+        loaded.skipped[REJECTED.get(kind, f"line with {kind}")] += int(number)
     connection.execute("DROP TABLE reject_errors; DROP TABLE reject_scans")
 
 

@@ -32,6 +32,8 @@ def segments_of(
     found = []
     said: Columns | None = None
     for group in groups:
+        if group.unnumbered:
+            loaded.skipped["row whose step is no number"] += group.unnumbered
         if group.key is None and group.stepped:
             loaded.skipped["row without a run id"] += group.stepped
         if group.key is None or not group.stepped:

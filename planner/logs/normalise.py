@@ -25,6 +25,7 @@ NUMBERS = frozenset({
     "gpu_hours", "usd", "energy_kwh", "co2_kg", "bytes_per_token", "attempt", "started", "ended", "seconds",
 })  # fmt: skip
 SHAPES = NUMBERS - {"params", "attempt", "started", "ended", "seconds", "gpu_hours", "usd", "energy_kwh", "co2_kg"}
+GROUPED = r"\s*[+-]?\d{1,3}(,\d{3})+(\.\d*)?\s*"  # 1,234,567.8, and never a decimal comma
 PREFIXES = ("config.", "config/", "hparams.", "hparams/", "args.", "params/")  # that tools put before every setting
 
 
@@ -131,6 +132,11 @@ def settings_of(flat: Mapping[str, Any], columns: Columns) -> dict[str, Any]:
     return found
 
 
+def ungrouped(text: str) -> str:
+    """A number without the commas that group its digits by thousands."""
+    return text.replace(",", "") if re.fullmatch(GROUPED, text) else text
+
+
 def cell(value: object, *, text: bool) -> float | str | None:
     """One setting: a finite number, or a text where one is meant; None for what is missing."""
     if value is None or isinstance(value, (list, tuple, dict)):
@@ -139,7 +145,7 @@ def cell(value: object, *, text: bool) -> float | str | None:
         shown = str(value).strip() if not isinstance(value, bool) else str(value).lower()
         return shown or None
     try:
-        number = float(str(value).replace(",", "")) if not isinstance(value, (int, float)) else float(value)
+        number = float(value) if isinstance(value, (int, float)) else float(ungrouped(str(value)))
     except (ValueError, OverflowError):
         return None
     return number if math.isfinite(number) else None

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 import duckdb
 
+from planner.logs.measures import number_of
 from planner.logs.normalise import PREFIXES, Columns
 from planner.logs.row_table import FILE, quoted
 from planner.logs.segment import Bulk
@@ -16,7 +17,8 @@ from planner.runs.where import TRUE
 
 @dataclass(frozen=True)
 class Group:
-    """The rows of one run in one file: how many, how many with a step, the step declared final, and cells by column.
+    """The rows of one run in one file: how many, how many with a step, how many whose step is no number, the step declared final,
+    and cells by column.
 
     `key` is the run's id, "" where the file holds one run, None for rows that lack theirs. A cell is the first value of a
     column and whether the column changes within the run.
@@ -26,6 +28,7 @@ class Group:
     key: str | None
     rows: int
     stepped: int
+    unnumbered: int
     final_step: int | None
     cells: dict[str, tuple[str | None, bool]]
 
@@ -63,34 +66,29 @@ def key_of(columns: Columns) -> str:
     return "''" if columns.row_id is None else f"CAST({quoted(columns.row_id.theirs)} AS VARCHAR)"
 
 
-def step_of(columns: Columns) -> str:
+def step_of(bulk: Bulk, columns: Columns) -> str:
     """The SQL of a row's step."""
-    return f"TRY_CAST({quoted(columns.points['step'].theirs)} AS BIGINT)"
+    theirs = columns.points["step"].theirs
+    return number_of(theirs, bulk.columns[theirs], "BIGINT")
 
 
 def groups_of(connection: duckdb.DuckDBPyConnection, bulk: Bulk, columns: Columns) -> list[Group]:
     """The groups of a table with a column of steps, in the order of files and ids."""
     names = list(dict.fromkeys([*(column.theirs for column in columns.settings.values()), *columns.others]))
-    step = step_of(columns)
+    step, said = step_of(bulk, columns), quoted(columns.points["step"].theirs)
     final = columns.settings.get("is_final")
     declared = f"max({step}) FILTER ({_true(final.theirs)})" if final else "NULL"
-    cells = "".join(_cell(name, bulk.columns[name]) for name in names)
+    asked = "".join(_cell(name, bulk.columns[name]) for name in names)
     rows = connection.execute(
-        f"SELECT {FILE}, {key_of(columns)}, count(*), count({step}), {declared}{cells} FROM {bulk.scan} "
-        "GROUP BY 1, 2 ORDER BY 1, 2",
+        f"SELECT {FILE}, {key_of(columns)}, count(*), count({step}), count({said}) - count({step}), {declared}{asked} "
+        f"FROM {bulk.scan} GROUP BY 1, 2 ORDER BY 1, 2",
         list(bulk.parameters),
     ).fetchall()
-    return [
-        Group(
-            file,
-            key,
-            number,
-            stepped,
-            final_step,
-            dict(zip(names, zip(said[::2], said[1::2], strict=True), strict=True)),
-        )
-        for file, key, number, stepped, final_step, *said in rows
-    ]
+    groups = []
+    for file, key, number, stepped, unnumbered, final_step, *cells in rows:
+        told = dict(zip(names, zip(cells[::2], cells[1::2], strict=True), strict=True))
+        groups.append(Group(file, key, number, stepped, unnumbered, final_step, told))
+    return groups
 
 
 def _cell(name: str, kind: str) -> str:

@@ -36,7 +36,7 @@ def _load_points(
     connection: duckdb.DuckDBPyConnection, bulk: Bulk, columns: Columns, segments: pd.DataFrame, loaded: Loaded
 ) -> None:
     measures = {ours: column for ours, column in columns.points.items() if ours != "step"}
-    code, step = _code(columns, segments), step_of(columns)
+    code, step = _code(columns, segments), step_of(bulk, columns)
     numbered = _numbered(connection, segments, code)
     beside = Measures(bulk, segments, code)
     add_measures(connection, measures)
