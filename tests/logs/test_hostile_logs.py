@@ -30,18 +30,18 @@ def _in_its_own_folder(tmp_path, monkeypatch):
 def test_a_gzip_that_ends_early_is_refused_by_name(tmp_path):
     packed = gzip.compress(os.urandom(20000).hex().encode() + table_bytes(ROWS, "csv"))
     (tmp_path / "log.csv.gz").write_bytes(packed[: len(packed) // 2])
-    with pytest.raises(InputError, match=r"log.csv.gz"):
+    with pytest.raises(InputError, match=r"log.csv.gz: its gzip stream is damaged"):
         read_logs(["log.csv.gz"])
     packed = gzip.compress(b"".join(b'{"step": %d, "loss": 2.%d}\n' % (at, at) for at in range(9000)))
     (tmp_path / "log.jsonl.gz").write_bytes(packed[:-500])
-    with pytest.raises(InputError, match=r"log.jsonl.gz"):
+    with pytest.raises(InputError, match=r"log.jsonl.gz: not readable as jsonl: Unexpected end of GZIP stream$"):
         read_logs(["log.jsonl.gz"])
 
 
 def test_a_parquet_file_that_ends_early_is_refused_by_name(tmp_path):
     whole = table_bytes(ROWS, "parquet")
     (tmp_path / "log.parquet").write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(InputError, match=r"log.parquet: not readable as parquet"):
+    with pytest.raises(InputError, match=r"log.parquet: not readable as parquet: No magic bytes found at end of file$"):
         read_logs(["log.parquet"])
 
 
