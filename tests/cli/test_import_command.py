@@ -171,18 +171,3 @@ def test_credentials_of_an_address_reach_no_file(tmp_path):
     assert {"provenance.json", "runs.csv", "lab.duckdb"} == {file.name for file in files}
     assert "hunter2" not in done.stdout + done.stderr
     assert all("hunter2" not in str(file) and b"hunter2" not in file.read_bytes() for file in files)
-
-
-def test_a_password_in_an_address_reaches_no_file_and_no_line(planner, tmp_path, monkeypatch):
-    from test_segments import Tracker
-
-    from planner.logs import detect
-
-    monkeypatch.setattr(detect, "READERS", (Tracker(fails_after=2), *detect.READERS))
-    address = "tracker://ann:hunter2@host/lab?api_key=hunter2"
-    monkeypatch.setattr(sys, "argv", ["planner", "import", address])  # what provenance.json keeps
-    done = planner("import", address)
-    assert done.code == 3 and "hunter2" not in done.out + done.err
-    files = [path for path in tmp_path.rglob("*") if path.is_file()]
-    assert {path.name for path in files} >= {"runs.csv", "lab.duckdb", "provenance.json"}
-    assert not [path for path in files if "hunter2" in str(path) or b"hunter2" in path.read_bytes()]
