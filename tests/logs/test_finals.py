@@ -60,6 +60,17 @@ def test_a_run_that_trains_on_without_a_loss_has_diverged():
         assert row["status"] == status
 
 
+def test_a_run_that_saw_too_few_tokens_is_truncated_and_not_final_whatever_its_tracker_says():
+    for steps, problem in ((300, "truncated"), (398, "")):
+        values = np.linspace(3, 2, steps)
+        row, _ = imported(logged(values, steps=400, batch_tokens=1000, state="finished"), name=f"{steps}.csv")
+        assert (row["status"], row["problem"], row["is_final"]) == (
+            "completed",
+            problem,
+            "false" if problem else "true",
+        )
+
+
 @pytest.mark.parametrize("kind", ["csv", "jsonl"])
 def test_training_and_evaluation_losses_are_kept_apart(kind):
     """A bare "loss" beside an evaluation is that of training."""
@@ -116,6 +127,7 @@ UNITS = {
     "throughput/total petaflops": (3.0, "flops", 3e15),
     "total_flos": (3.0, "flops", 3.0),
     "throughput/mfu": (45.0, "mfu", 0.45),
+    "mfu(%)": (1.25, "mfu", 0.0125),
     "mfu": (0.45, "mfu", 0.45),
     "MFU": (45.0, "mfu", 0.45),  # more than 1.5 is no fraction
     "throughput/tokens_per_second": (500.0, "tokens_per_second", 500.0),

@@ -19,7 +19,7 @@ from planner.logs.source import Source, scrubbed
 
 ROWS = pd.DataFrame({"run_id": "a", "step": range(1, 201), "loss": [3 - 0.005 * at for at in range(200)]})
 NAMES = ["<script>alert(1)</script>", "x'; DROP TABLE points; --", "[bold red]hi[/]", "$(touch /tmp/owned)", 'quo"te', "naïve ☃",
-         "../../etc/passwd", "a\x1b[31mb", "{json}", "a,b", "%s%n"]  # fmt: skip
+         "../../etc/passwd", "a\x1b[31mb", "{json}", "a,b", "%s%n", "=1+1", "'@x"]  # fmt: skip
 
 
 @pytest.fixture(autouse=True)
@@ -107,6 +107,13 @@ def test_numbers_that_are_none_are_read_as_what_they_mean(tmp_path):
     found = read_logs(["log.jsonl"])
     assert found.dropped == {"loss not finite": 3}
     assert found.frame["loss"].tolist() == [2.5]
+
+
+def test_a_number_of_thousands_of_digits_does_not_cost_its_line(tmp_path):
+    """Python makes no whole number of more than 4,300 digits."""
+    (tmp_path / "log.jsonl").write_text('{"step": 1, "loss": 3}\n{"step": 2, "loss": 2, "x": ' + "9" * 5000 + "}\n")
+    found = read_logs(["log.jsonl"])
+    assert (found.n_points, found.skipped) == (2, {})
 
 
 def test_a_line_of_many_megabytes_is_refused_without_being_held(tmp_path):
