@@ -113,7 +113,8 @@ def _pairs(option: str, given: list[str] | None) -> dict[str, str]:
     for item in given or []:
         theirs, equals, ours = item.rpartition("=") if option == "--column" else item.partition("=")
         if not (equals and theirs.strip() and ours.strip()):
-            raise InputError(f"{option} {item!r} is not a name=value", f"for example {option} context_length=4096")
+            example = "their_name=train_loss" if option == "--column" else "context_length=4096"
+            raise InputError(f"{option} {item!r} is not a name=value", f"for example {option} {example}")
         pairs[theirs] = ours.strip()
     return pairs
 
@@ -141,12 +142,15 @@ def _tell(found: Imported, path: Path | None, *, planned: bool) -> None:
     for reason, number in logged.dropped.items():
         say(f"points that do not count: {number:,} {reason} (--keep {reason!r} takes them back)")
     unfinished = ", ".join(f"{number:,} {status}" for status, number in found.unfinished.items()) or "none"
-    say(f"{len(found.frame):,} {'planned ' if planned else ''}runs; not completed: {unfinished}")
+    runs = "run" if len(found.frame) == 1 else "runs"
+    say(f"{len(found.frame):,} {'planned ' if planned else ''}{runs}; not completed: {unfinished}")
     if planned:
         say(f"planned and not logged: {len(found.missing):,}; logged and not planned: {len(found.unplanned):,}")
         _tell_of_plan(found)
+    failure = logged.error.message if logged.error is not None else ""  # which is said at the end
     for note in (*logged.notes, *found.notes):
-        say(f"note: {note}")
+        if note.removeprefix("left out: ") not in failure:
+            say(f"note: {note}")
     if path is not None:
         say(f"runs: {path}")
 

@@ -54,14 +54,19 @@ def marks_of(points: Points, final_step: Array, keep: frozenset[Reason]) -> Mark
     """
     marks = np.zeros(points.run.size, np.uint8)
     _mark_overlaps(points, marks)
+    _take_back(marks, keep)  # another reason may hold for them
     _mark(marks, np.isinf(points.loss) | np.isinf(points.train_loss), Reason.NOT_FINITE)
     _mark_spikes(points, marks)
     if np.isfinite(final_step).any():
         codes = points.run - (points.run[0] if points.run.size else 0)
         _mark(marks, points.step > np.where(np.isnan(final_step), np.inf, final_step)[codes], Reason.AFTER_FINAL)
+    _take_back(marks, keep)
+    return marks
+
+
+def _take_back(marks: Marks, keep: frozenset[Reason]) -> None:
     for reason in keep:
         marks[marks == REASONS.index(reason)] = 0
-    return marks
 
 
 def _mark(marks: Marks, where: NDArray[np.bool_], reason: Reason) -> None:

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from planner.logs.names import meaning
+from planner.logs.normalise import ungrouped
 from planner.logs.segment import Series
 from planner.logs.source import nested
 
-_GROUPED = re.compile(r"[+-]?\d{1,3}(?:,\d{3})+(?:\.\d+)?")
 _TRAVELS_AS = ("planner_run_id", "planner.run_id", "planner/run_id")
 
 
@@ -51,8 +51,7 @@ def number(value: object) -> float | None:
     if isinstance(value, bool) or value is None:
         return None
     if isinstance(value, str):
-        text = value.strip()
-        value = text.replace(",", "") if _GROUPED.fullmatch(text) else text
+        value = ungrouped(value.strip())
     try:
         return float(value)  # type: ignore[arg-type]
     except OverflowError:

@@ -167,9 +167,9 @@ def _filled(
 
 
 def _nothing(claims: list[Claim], loaded: Loaded) -> InputError:
-    told = ", ".join(f"{number:,} x {reason}" for reason, number in loaded.skipped.items()) or "nothing else"
+    told = ", ".join(f"{number:,} x {reason}" for reason, number in loaded.skipped.items())
     return InputError(
-        f"{claims[0].parts[0].place}: no run in it; skipped: {told}",
+        f"{claims[0].parts[0].place}: no run in it" + (f"; skipped: {told}" if told else ""),
         "rows need a loss, or tokens: name columns with --column theirs=loss",
     )
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 import pandas as pd
 
 from planner.logs.names import BITS_PER_BYTE
-from planner.logs.normalise import Column, Columns
+from planner.logs.normalise import GROUPED, Column, Columns
 from planner.logs.row_table import quoted
 from planner.logs.segment import Bulk
 from planner.logs.units import in_nats
@@ -46,7 +46,7 @@ class Measures:
             return value
         other = "train_loss" if ours == "loss" else "loss"
         if other in measures:  # a frame with holes writes NaN for "not logged at this step"
-            beside = _plain_number(measures[other].theirs, self._bulk)
+            beside = self._number(measures[other])
             return f"CASE WHEN isnan({value}) THEN CASE WHEN isfinite({beside}) THEN NULL ELSE 'inf'::DOUBLE END ELSE {value} END"
         return f"CASE WHEN isnan({value}) THEN 'inf'::DOUBLE ELSE {value} END"
 
@@ -59,7 +59,7 @@ class Measures:
         )
 
     def _value(self, column: Column, ours: str) -> str:
-        sql, name = _plain_number(column.theirs, self._bulk), column.name
+        sql, name = self._number(column), column.name
         factor = name.factor
         if ours in ("loss", "train_loss"):
             bytes_ = self._of_run("bytes_per_token") if name.unit == BITS_PER_BYTE else ""
@@ -72,6 +72,9 @@ class Measures:
             sql = f"({sql} * {self._of_run(name.times)})"
         return sql if factor == 1.0 else f"({sql} * {factor!r})"
 
+    def _number(self, column: Column) -> str:
+        return number_of(column.theirs, self._bulk.columns[column.theirs])
+
     def _of_run(self, setting: str) -> str:
         """A setting of a row's run: one number when all runs agree, NULL when none says it."""
         values = list(self._segments[setting])
@@ -83,17 +86,20 @@ class Measures:
         return f"{listed(values)}[enum_code({self._code}) + 1]"
 
 
-def _plain_number(theirs: str, bulk: Bulk) -> str:
-    kind = bulk.columns[theirs]
+def number_of(theirs: str, kind: str, wanted: str = "DOUBLE") -> str:
+    """The SQL of a column as a number, NULL where it is none; in a text "1,234,567" is one."""
     if kind in PLAIN or kind.startswith("DECIMAL"):
-        return f"CAST({quoted(theirs)} AS DOUBLE)"
+        return f"{'CAST' if wanted == 'DOUBLE' else 'TRY_CAST'}({quoted(theirs)} AS {wanted})"
     if kind.startswith(("TIMESTAMP", "DATE")):
         return f"epoch({quoted(theirs)})"
-    return f"TRY_CAST({quoted(theirs)} AS DOUBLE)"
+    if kind != "VARCHAR":
+        return f"TRY_CAST({quoted(theirs)} AS {wanted})"
+    grouped = f"CASE WHEN regexp_full_match({quoted(theirs)}, '{GROUPED}') THEN replace({quoted(theirs)}, ',', '') END"
+    return f"coalesce(TRY_CAST({quoted(theirs)} AS {wanted}), TRY_CAST({grouped} AS {wanted}))"
 
 
 def _text(value: str) -> str:
     return "'" + value.replace("'", "''") + "'"
 
 
-__all__ = ["Measures", "listed"]
+__all__ = ["Measures", "listed", "number_of"]

@@ -25,6 +25,7 @@ NUMBERS = frozenset({
     "gpu_hours", "usd", "energy_kwh", "co2_kg", "bytes_per_token", "attempt", "started", "ended", "seconds",
 })  # fmt: skip
 SHAPES = NUMBERS - {"params", "attempt", "started", "ended", "seconds", "gpu_hours", "usd", "energy_kwh", "co2_kg"}
+GROUPED = r"\s*[+-]?\d{1,3}(,\d{3})+(\.\d*)?\s*"  # 1,234,567.8, and never a decimal comma
 PREFIXES = ("config.", "config/", "hparams.", "hparams/", "args.", "params/")  # that tools put before every setting
 
 
@@ -40,18 +41,20 @@ class Column:
 class Columns:
     """Their columns by ours: `points` change with the step, `settings` belong to the run; `evals` are other evaluation sets.
 
-    `others` are columns that nothing here knows.
+    `others` are columns that nothing here knows. `row_id` is the one that says on every row of a table whose it is, where one
+    does; the run's id is then no setting.
     """
 
     points: Mapping[str, Column]
     settings: Mapping[str, Column]
     evals: tuple[Column, ...]
     others: tuple[str, ...]
+    row_id: Column | None = None
 
     @property
     def mapped(self) -> dict[str, str]:
         """Their names that became others of ours; "config.seed" is no other name than `seed`."""
-        both = {**self.points, **self.settings}
+        both = {**self.points, **self.settings} | ({} if self.row_id is None else {"run_id": self.row_id})
         return {column.theirs: ours for ours, column in both.items() if re.split(r"[./]", column.theirs)[-1] != ours}
 
 
@@ -129,6 +132,11 @@ def settings_of(flat: Mapping[str, Any], columns: Columns) -> dict[str, Any]:
     return found
 
 
+def ungrouped(text: str) -> str:
+    """A number without the commas that group its digits by thousands."""
+    return text.replace(",", "") if re.fullmatch(GROUPED, text) else text
+
+
 def cell(value: object, *, text: bool) -> float | str | None:
     """One setting: a finite number, or a text where one is meant; None for what is missing."""
     if value is None or isinstance(value, (list, tuple, dict)):
@@ -137,7 +145,7 @@ def cell(value: object, *, text: bool) -> float | str | None:
         shown = str(value).strip() if not isinstance(value, bool) else str(value).lower()
         return shown or None
     try:
-        number = float(str(value).replace(",", "")) if not isinstance(value, (int, float)) else float(value)
+        number = float(value) if isinstance(value, (int, float)) else float(ungrouped(str(value)))
     except (ValueError, OverflowError):
         return None
     return number if math.isfinite(number) else None

@@ -20,7 +20,10 @@ NEAR = 1e-6  # of a number: equal as far as a log's digits go
 
 @dataclass(frozen=True)
 class Piece:
-    """A segment as it is joined: its identity, settings, and the steps and times it spans (None: it logged none)."""
+    """A segment as it is joined: its identity, settings, and the steps and times it spans (None: it logged none).
+
+    `seconds` are those for which its clock went forward, where it went back too.
+    """
 
     number: int
     place: str
@@ -35,6 +38,7 @@ class Piece:
     points: int = 0
     first_time: float | None = None
     last_time: float | None = None
+    seconds: float | None = None
 
 
 @dataclass

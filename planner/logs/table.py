@@ -12,7 +12,7 @@ import pandas as pd
 
 from planner.errors import InputError
 from planner.logs.counts import Counted, counted
-from planner.logs.hours import hours_of
+from planner.logs.hours import hours_of, notes_on_clocks
 from planner.logs.status import STATES, WHOLE, counting, notes_on_states, status_of, where
 from planner.logs.stitch import Piece
 from planner.runs.columns import DEFAULT_LOSS_UNIT, Status
@@ -67,7 +67,7 @@ def table_of(connection: duckdb.DuckDBPyConnection, every: Sequence[Piece]) -> T
     connection.register("runs_frame", frame)
     connection.execute("CREATE OR REPLACE TABLE runs AS SELECT * FROM runs_frame")
     connection.unregister("runs_frame")
-    return Table(frame, (*notes_on_states(every), *_notes(frame), *_flops_notes(counts)))
+    return Table(frame, (*notes_on_states(every), *notes_on_clocks(every), *_notes(frame), *_flops_notes(counts)))
 
 
 def _row(

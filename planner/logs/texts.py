@@ -34,7 +34,7 @@ def opened(path: Path) -> io.BufferedReader:
 
 
 def sample(path: Path, size: int = SAMPLE) -> bytes:
-    """The first bytes of a file after unpacking, as far as it can be read."""
+    """The first bytes of a file after unpacking, as far as it can be read; UTF-16 as UTF-8."""
     found = b""
     try:
         with opened(path) as file:
@@ -42,6 +42,8 @@ def sample(path: Path, size: int = SAMPLE) -> bytes:
                 found += chunk
     except (OSError, EOFError, zlib.error):
         pass
+    if found.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return found.decode("utf-16", "ignore").encode()
     return found
 
 

@@ -74,8 +74,10 @@ def _in_time(question: Callable[[], T]) -> T:
 
 
 def reason(error: BaseException) -> str:
-    """An error in one short line, without credentials and control characters."""
+    """An error in one short line, without credentials and control characters: what lies under what the clients say of it."""
     first = (str(error).strip() or type(error).__name__).splitlines()[0]
+    for before in ("failed with exception ", "Caused by "):
+        first = first.rpartition(before)[2]
     return short(visible(scrubbed(first)), 200)
 
 

@@ -95,6 +95,10 @@ def test_runs_without_a_travelled_id_are_joined_by_what_they_trained(planner, tm
     told = planner("import", "logs.jsonl", "--plan", "plan.csv", "-o", "out", "--json").json
     assert told["by_content"] == {"w1": "p0", "w2": "p1"}
     assert (told["missing"], told["unplanned"]) == (["p2"], ["w3"])
+    done = planner("import", "logs.jsonl", "--plan", "plan.csv", "-o", "out")
+    assert "GPU-hours of 2 runs are more than 20 % off the modelled ones (median 1.30 times): p0, p1" in done.err
+    assert "joined by what they trained, for no run_id told: 2" in done.out
+    assert "not planned, 13 GPU-hours, in unplanned.csv: w3" in done.out
     assert told["hours_off"] == ["p0", "p1"]
     assert told["hours_ratio"] == pytest.approx(1.3 / 1.001)
     assert pd.read_csv(tmp_path / "out/unplanned.csv")["run_id"].tolist() == ["w3"]

@@ -88,6 +88,11 @@ def test_a_spike_is_found_by_the_rule_written_out():
     assert any(wanted)
 
 
+def test_a_point_that_is_kept_in_spite_of_one_reason_may_have_another():
+    found = reasons(points([10, 20, 10, 20], train=[3, np.inf, 3, 2]), keep=[Reason.OVERLAP, Reason.DUPLICATE])
+    assert found == ["", "loss not finite", "", ""]
+
+
 def test_a_kept_reason_is_never_given():
     assert reasons(points([10, 20, 10, 20]), keep=[Reason.OVERLAP]) == [""] * 4
 

@@ -14,12 +14,12 @@ from planner.encode import table_bytes
 from planner.errors import InputError, PlannerError
 from planner.logs.database import held
 from planner.logs.importing import Settings, read_logs
-from planner.logs.readers import READERS
+from planner.logs.readers import READERS, separated
 from planner.logs.source import Source, scrubbed
 
 ROWS = pd.DataFrame({"run_id": "a", "step": range(1, 201), "loss": [3 - 0.005 * at for at in range(200)]})
 NAMES = ["<script>alert(1)</script>", "x'; DROP TABLE points; --", "[bold red]hi[/]", "$(touch /tmp/owned)", 'quo"te', "naïve ☃",
-         "../../etc/passwd", "a\x1b[31mb", "{json}", "a,b", "%s%n"]  # fmt: skip
+         "../../etc/passwd", "a\x1b[31mb", "{json}", "a,b", "%s%n", "=1+1", "'@x"]  # fmt: skip
 
 
 @pytest.fixture(autouse=True)
@@ -30,18 +30,18 @@ def _in_its_own_folder(tmp_path, monkeypatch):
 def test_a_gzip_that_ends_early_is_refused_by_name(tmp_path):
     packed = gzip.compress(os.urandom(20000).hex().encode() + table_bytes(ROWS, "csv"))
     (tmp_path / "log.csv.gz").write_bytes(packed[: len(packed) // 2])
-    with pytest.raises(InputError, match=r"log.csv.gz"):
+    with pytest.raises(InputError, match=r"log.csv.gz: its gzip stream is damaged"):
         read_logs(["log.csv.gz"])
     packed = gzip.compress(b"".join(b'{"step": %d, "loss": 2.%d}\n' % (at, at) for at in range(9000)))
     (tmp_path / "log.jsonl.gz").write_bytes(packed[:-500])
-    with pytest.raises(InputError, match=r"log.jsonl.gz"):
+    with pytest.raises(InputError, match=r"log.jsonl.gz: not readable as jsonl: Unexpected end of GZIP stream$"):
         read_logs(["log.jsonl.gz"])
 
 
 def test_a_parquet_file_that_ends_early_is_refused_by_name(tmp_path):
     whole = table_bytes(ROWS, "parquet")
     (tmp_path / "log.parquet").write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(InputError, match=r"log.parquet: not readable as parquet"):
+    with pytest.raises(InputError, match=r"log.parquet: not readable as parquet: No magic bytes found at end of file$"):
         read_logs(["log.parquet"])
 
 
@@ -73,6 +73,23 @@ def test_csv_in_other_encodings_is_read(tmp_path, encoding):
     assert found.n_points == 200
 
 
+def test_csv_of_mixed_encodings_keeps_the_lines_that_are_utf8(tmp_path):
+    lines = ROWS.assign(run_id="größe").to_csv(index=False).splitlines()
+    (tmp_path / "log.csv").write_bytes(
+        b"\n".join(line.encode("latin-1" if at == 7 else "utf-8") for at, line in enumerate(lines))
+    )
+    found = read_logs(["log.csv"])
+    assert (found.frame["run_id"].tolist(), found.n_points) == (["größe"], 199)
+    assert found.skipped == {"line that is not UTF-8": 1}
+
+
+def test_a_csv_that_is_neither_utf8_nor_latin1_is_told_so(tmp_path):
+    (tmp_path / "log.csv").write_bytes(ROWS.assign(run_id="“a”").to_csv(index=False).encode("cp1252"))
+    with pytest.raises(InputError, match="neither UTF-8 nor Latin-1") as error:
+        read_logs(["log.csv"])
+    assert error.value.hint == "save it as UTF-8"
+
+
 def test_jsonl_of_mixed_encodings_keeps_the_lines_that_are_utf8(tmp_path):
     lines = [json.dumps({**row, "note": "é"}, ensure_ascii=False) for row in ROWS.to_dict("records")]
     (tmp_path / "log.jsonl").write_bytes(
@@ -92,6 +109,13 @@ def test_numbers_that_are_none_are_read_as_what_they_mean(tmp_path):
     assert found.frame["loss"].tolist() == [2.5]
 
 
+def test_a_number_of_thousands_of_digits_does_not_cost_its_line(tmp_path):
+    """Python makes no whole number of more than 4,300 digits."""
+    (tmp_path / "log.jsonl").write_text('{"step": 1, "loss": 3}\n{"step": 2, "loss": 2, "x": ' + "9" * 5000 + "}\n")
+    found = read_logs(["log.jsonl"])
+    assert (found.n_points, found.skipped) == (2, {})
+
+
 def test_a_line_of_many_megabytes_is_refused_without_being_held(tmp_path):
     with (tmp_path / "log.jsonl").open("wb") as file:
         file.write(b'{"step": 1, "loss": 3}\n{"step": 2, "note": "')
@@ -100,6 +124,66 @@ def test_a_line_of_many_megabytes_is_refused_without_being_held(tmp_path):
         file.write(b'"}\n')
     with pytest.raises(InputError, match=r"log.jsonl: a line of more than 16 MiB"):
         read_logs(["log.jsonl"])
+
+
+@pytest.mark.parametrize("ending", ["csv", "csv.gz"])
+@pytest.mark.parametrize("length", [200_000, 5_000_000], ids=["held", "longer than DuckDB's buffer"])
+def test_a_csv_line_that_is_too_long_is_skipped_and_counted(tmp_path, monkeypatch, ending, length):
+    monkeypatch.setattr(separated, "LONGEST", 100_000)
+    monkeypatch.setattr(separated, "BUFFER", 1_600_000)
+    content = b"run_id,step,loss\na,1,3\na,2," + b"9" * length + b"\na,3,2.5\n"
+    (tmp_path / f"log.{ending}").write_bytes(gzip.compress(content) if ending.endswith("gz") else content)
+    found = read_logs([f"log.{ending}"])
+    assert (found.n_points, found.skipped) == (2, {"line of more than 16 MB": 1})
+
+
+@pytest.mark.parametrize("kind", ["csv", "jsonl", "parquet"])
+def test_numbers_grouped_by_commas_are_numbers_in_tables_of_text(tmp_path, kind):
+    rows = pd.DataFrame(
+        {"run_id": "a", "step": ["1,000", "2,000"], "tokens": ["2,048,000", "4,096,000"], "loss": ["3", "2.5"]}
+    )
+    (tmp_path / f"log.{kind}").write_bytes(table_bytes(rows, kind))
+    found = read_logs([f"log.{kind}"])
+    assert found.n_points == 2 and found.frame[["tokens", "loss"]].values.tolist() == [[4_096_000, 2.5]]
+
+
+def test_a_decimal_comma_is_no_number(tmp_path):
+    """Read as one that groups digits it would make 25 of a loss of 2,5."""
+    (tmp_path / "log.tsv").write_text("run_id\ttokens\tloss\na\t1,000,000\t2,5\n")
+    with pytest.raises(InputError, match="column 'loss' is not all numbers: row 1 holds '2,5'"):
+        read_logs(["log.tsv"])
+
+
+def test_rows_whose_step_is_no_number_are_skipped_and_counted(tmp_path):
+    """An empty step is that of a row that tells something else, a setting for instance."""
+    (tmp_path / "log.csv").write_text("run_id,step,loss\na,1,3\na,2,2.9\na,x,2.8\na,,2.7\nb,1,3\nb,1e400,2\n")
+    found = read_logs(["log.csv"])
+    assert (found.n_points, found.skipped) == (3, {"row whose step is no number": 2})
+
+
+def test_a_format_that_is_named_reads_a_file_of_any_ending_but_no_pickle(tmp_path):
+    (tmp_path / "log.txt").write_bytes(table_bytes(ROWS, "jsonl"))
+    with pytest.raises(InputError, match="no reader fits"):
+        read_logs(["log.txt"])
+    assert read_logs(["log.txt"], Settings(reader="jsonl")).n_points == 200
+    (tmp_path / "log.pkl").write_bytes(table_bytes(ROWS, "jsonl"))
+    with pytest.raises(InputError, match="a pickle"):
+        read_logs(["log.pkl"], Settings(reader="jsonl"))
+
+
+def test_what_is_printed_obeys_no_name_and_shows_no_name_of_ours(planner, tmp_path):
+    rows = [
+        {**row, "run_id": name, name: at} for name in NAMES for at, row in enumerate(ROWS.head(3).to_dict("records"))
+    ]
+    (tmp_path / "a.jsonl").write_text("".join(json.dumps({**row, "lr_peak": 1e-3}) + "\n" for row in rows))
+    (tmp_path / "b.jsonl").write_text("".join(json.dumps({**row, "peak_lr": 2e-3}) + "\n" for row in rows))
+    done = planner("import", "a.jsonl", "b.jsonl", "-o", "out")
+    assert done.code == 0 and "\x1b" not in done.out + done.err
+    for name in NAMES:
+        assert repr(name)[1:-1] in done.out.replace("\\\\", "\\"), name
+    (mapped,) = (line for line in done.out.splitlines() if line.startswith("columns: "))
+    assert mapped == "columns: peak_lr -> lr_peak"
+    assert not list(tmp_path.rglob("owned"))
 
 
 def test_steps_and_clocks_that_go_back_are_a_restart(tmp_path):
@@ -118,7 +202,7 @@ def test_a_pickle_is_refused_and_never_loaded(tmp_path):
     with pytest.raises(InputError, match="a pickle"):
         read_logs(["log.pkl"])
     (tmp_path / "log.csv").write_bytes(pickle.dumps(Trap()))
-    with pytest.raises(PlannerError):
+    with pytest.raises(InputError, match="a pickle"):
         read_logs(["log.csv"])
     assert not (tmp_path / "owned").exists()
 

@@ -1,5 +1,6 @@
 """Logs become one table of runs, the same from every format, and the store stays right whatever happens."""
 
+import json
 import multiprocessing
 import time
 
@@ -120,8 +121,6 @@ def test_steps_that_came_since_are_added(kind, lab, tmp_path):
 
 
 def _lines(table):
-    import json
-
     return "".join(json.dumps(row) + "\n" for row in rows_of(table)).encode()
 
 
@@ -227,6 +226,30 @@ def test_seeds_that_both_start_anew_are_two_runs(tmp_path):
     for name in ("one", "two"):
         history.to_json(tmp_path / f"{name}.jsonl", orient="records", lines=True)
     assert len(read_logs([tmp_path]).frame) == 2
+
+
+def test_an_id_that_a_file_says_once_is_that_of_all_its_rows(tmp_path):
+    lines = [{"run_id": "x", "seed": 3}, *({"step": step, "loss": 3 - step / 10} for step in (1, 2, 3))]
+    (tmp_path / "a.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    found = read_logs([tmp_path / "a.jsonl"])
+    assert found.frame[["run_id", "seed", "n_points"]].values.tolist() == [["x", 3, 3]] and not found.skipped
+
+
+def test_tokens_stand_for_steps_where_a_run_has_several_rows_and_no_state(tmp_path):
+    (tmp_path / "a.csv").write_text("run_id,tokens,loss\na,1e9,3\na,2e9,2.5\nb,1e9,3.1\n")
+    found = read_logs([tmp_path / "a.csv"])
+    assert found.n_points == 3 and by_run(found)["loss"].to_dict() == {"a": 2.5, "b": 3.1}
+
+
+def test_rows_of_one_id_in_several_files_are_its_segments_in_their_order(tmp_path):
+    rows = pd.DataFrame({"run_id": ["a"] * 3 + ["b"] * 3, "step": [1, 2, 3] * 2, "loss": [3.0, 2.9, 2.8] * 2})
+    rows.assign(time=1e9 + rows["step"]).to_csv(tmp_path / "z.csv", index=False)
+    again = rows[rows["step"] >= 2].assign(step=lambda frame: frame["step"] + 1, loss=2.5)
+    again.assign(time=2e9 + again["step"]).to_csv(tmp_path / "a.csv", index=False)
+    found = read_logs([tmp_path])
+    runs = by_run(found)
+    assert runs["loss"].to_dict() == {"a": 2.5, "b": 2.5} and runs["attempts"].to_dict() == {"a": 2, "b": 2}
+    assert found.dropped == {"overlap after a restart": 2}
 
 
 def test_one_id_with_two_configs_is_two_runs_and_is_said(tmp_path):

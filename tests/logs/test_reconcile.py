@@ -26,9 +26,9 @@ LOGS = [
 
 @pytest.fixture
 def imported(tmp_path):
-    def run(records):
+    def run(records, plan=PLAN):
         pd.DataFrame(records).to_json(tmp_path / "logs.jsonl", orient="records", lines=True)
-        return import_logs(tmp_path / "logs.jsonl", PLAN, usd_per_gpu_hour=2.0)
+        return import_logs(tmp_path / "logs.jsonl", plan, usd_per_gpu_hour=2.0)
 
     return run
 
@@ -106,3 +106,16 @@ def test_a_logged_unit_of_loss_is_kept(imported):
     in_bits = [{**log, "loss_unit": "bits_per_byte"} for log in LOGS]
     assert imported(in_bits).frame["loss_unit"].iloc[0] == "bits_per_byte"
     assert imported(LOGS).frame["loss_unit"].iloc[0] == "nats_per_token"
+
+
+def test_a_logged_run_that_fits_several_planned_ones_or_shares_one_is_left_alone(imported):
+    plan = pd.concat(
+        [PLAN[:2].assign(lr_peak=1e-3, batch_tokens=65536.0), PLAN[2:].assign(lr_peak=2e-3, batch_tokens=65536.0)]
+    )
+    row = {"state": "finished", "eval/loss": 2.5, "params_active": 1e9, "n_tokens_seen": 2e10, "batch_tokens": 65536.0}
+    found = imported([{**row, "run_id": "w", "lr_peak": 1e-3}], plan)
+    assert (found.by_content, found.unplanned) == ({}, ("w",))
+    assert found.notes == ("1 logged runs fit several planned ones, or share one: left unplanned; log the run_id",)
+    found = imported([{**row, "run_id": name, "lr_peak": 2e-3} for name in ("v", "w")], plan)
+    assert (found.by_content, found.unplanned) == ({}, ("v", "w"))
+    assert imported([{**row, "run_id": "w", "lr_peak": 2e-3}], plan).by_content == {"w": "c"}

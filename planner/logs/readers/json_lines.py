@@ -101,7 +101,7 @@ def _shapes(parts: Sequence[Part]) -> list[tuple[str, str | None, int]]:
 
 def _object(line: str | None) -> Mapping[str, object] | None:
     try:
-        record = json.loads(line or "null")
+        record = json.loads(line or "null", parse_int=float)  # int refuses thousands of digits; DuckDB reads them
     except (ValueError, RecursionError):
         return None
     return record if isinstance(record, dict) else None

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import csv
 import io
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 
 from planner.errors import InputError
-from planner.logs.files import Encoding, encoding_of, first_lines, literal
+from planner.logs.files import LONG_LINE, Encoding, encoding_of, first_lines, lines_over, literal, unpacked_size
 from planner.logs.segment import Bulk, Log
 from planner.logs.source import Part, Source
 from planner.text import short
@@ -18,6 +18,7 @@ GUARDED = (
     r"^'+[=+\-@\t\r\n \x{ff1d}\x{ff0b}\x{ff0d}\x{ff20}]"  # what encode.guard_formula writes, as DuckDB's RE2 reads it
 )
 LONGEST = 16_000_000  # bytes of one line that DuckDB is asked to hold
+BUFFER = 16 * LONGEST  # bytes that it holds at once: a longer line it leaves out and does not count
 
 
 class Separated:
@@ -33,11 +34,14 @@ class Separated:
     def read(self, parts: Sequence[Part]) -> Log:
         """One bulk table for all files of equal columns; lines with too few or too many cells are skipped and counted."""
         alike: dict[tuple[str, Encoding, tuple[str, ...]], list[Part]] = defaultdict(list)
+        skipped: Counter[str] = Counter()
         for part in parts:
             delimiter = next(mark for ending, mark in ENDINGS.items() if part.files[0].name.lower().endswith(ending))
             encoding = encoding_of(part)
             alike[delimiter, encoding, _header(part, delimiter, encoding)].append(part)
-        return Log(bulk=[_bulk(*key, group) for key, group in alike.items()])
+            if unpacked_size(part.files[0]) > BUFFER and (number := lines_over(part.files[0], BUFFER)):
+                skipped[LONG_LINE] += number
+        return Log(bulk=[_bulk(*key, group) for key, group in alike.items()], skipped=skipped)
 
 
 def _header(part: Part, delimiter: str, encoding: Encoding) -> tuple[str, ...]:
@@ -64,8 +68,8 @@ def _scan(delimiter: str, encoding: Encoding, names: Sequence[str]) -> str:
     columns = ", ".join(f"{_text(name)}: 'VARCHAR'" for name in names)
     return (
         f"read_csv(?, delim = {_text(delimiter)}, header = true, quote = '\"', escape = '\"', columns = {{{columns}}}, "
-        f"auto_detect = false, encoding = '{encoding}', max_line_size = {LONGEST}, nullstr = '', filename = 'planner_file'"
-        ", store_rejects = true)"
+        f"auto_detect = false, encoding = '{encoding}', max_line_size = {LONGEST}, buffer_size = {BUFFER}, nullstr = '', "
+        "filename = 'planner_file', store_rejects = true)"
     )
 
 
