@@ -55,7 +55,8 @@ def register_forecast(path: Path, text: str, inputs: dict[str, str]) -> tuple[Pa
         write_text(path, text)
     if new or not _provenance_path(path).exists():
         now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-        told = {"schema": 1, "command": "forecast", "arguments": [scrubbed(argument) for argument in sys.argv[1:]], "planner": planner_version(),
+        arguments = [scrubbed(argument) for argument in sys.argv[1:]]
+        told = {"schema": 1, "command": "forecast", "arguments": arguments, "planner": planner_version(),
                 "inputs": inputs, "files": {path.name: hashlib.sha256(text.encode()).hexdigest()}, "written": now}  # fmt: skip
         write_text(_provenance_path(path), to_json(told) + "\n")
     return path, new

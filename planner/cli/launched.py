@@ -34,7 +34,9 @@ def show(launched: Launched, places: Places, plan: str) -> None:
     import shlex
 
     completed = len(launched.outcomes) - len(launched.failed)
-    say(f"{completed:,} {_runs(completed)} completed, {len(launched.failed):,} diverged or failed, {len(launched.skipped):,} skipped")
+    say(
+        f"{completed:,} {_runs(completed)} completed, {len(launched.failed):,} diverged or failed, {len(launched.skipped):,} skipped"
+    )
     for title, runs in (("not completed", launched.failed), ("skipped", launched.skipped)):
         for run, why in list(runs.items())[:SHOWN]:
             say(f"  {title}: {run}: {why}")
