@@ -35,7 +35,8 @@ def show(launched: Launched, places: Places, plan: str) -> None:
 
     completed = len(launched.outcomes) - len(launched.failed)
     say(
-        f"{completed:,} {_runs(completed)} completed, {len(launched.failed):,} diverged or failed, {len(launched.skipped):,} skipped"
+        f"{completed:,} {_runs(completed)} completed, {len(launched.failed):,} diverged or failed, "
+        f"{len(launched.skipped):,} skipped"
     )
     for title, runs in (("not completed", launched.failed), ("skipped", launched.skipped)):
         for run, why in list(runs.items())[:SHOWN]:
