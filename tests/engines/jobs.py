@@ -21,6 +21,18 @@ def quick(seed: int) -> tuple[float, int]:
     return float(np.random.default_rng(seed).normal()), os.getpid()
 
 
+def traced(seed: int) -> tuple[float, int]:
+    """As `quick`, in a twentieth of a second."""
+    time.sleep(0.05)
+    return quick(seed)
+
+
+def slow(seconds: float) -> float:
+    """So many seconds of work."""
+    time.sleep(seconds)
+    return seconds
+
+
 def kills_once(item: tuple[int, str]) -> float:
     """A number of a seed; the first to do number 7 is killed in the middle of it."""
     seed, folder = item

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 import time
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from jobs import drawn, kills_once, refuses
+from jobs import drawn, kills_once, refuses, slow, traced
 from running import run_planner
 from truths import REPOSITORY
 
@@ -163,6 +164,45 @@ def test_a_scheduler_that_goes_away_is_one_line(tmp_path):
         for _ in engine(drawn, range(400)):
             own.scheduler.kill()
     assert said == [f"{own.address} has no workers yet: waiting for the first"]
+
+
+@needs_dask
+def test_a_worker_that_stops_loses_no_result_once_the_scheduler_misses_it(tmp_path, monkeypatch):
+    monkeypatch.setenv("DASK_DISTRIBUTED__SCHEDULER__WORKER_TTL", "1s")  # of Dask's 5 min; it takes 5 s at the least
+    with Cluster(tmp_path) as own, opened(own.address) as engine:
+        stopped, other = own.worker(), own.worker()
+        found = []
+        for done in engine(traced, range(120)):
+            found.append(done)
+            if done[1] == stopped.pid and len({pid for _, pid in found}) == 2:
+                stopped.send_signal(signal.SIGSTOP)
+    assert [number for number, _ in found] == [float(np.random.default_rng(seed).normal()) for seed in range(120)]
+    assert {pid for _, pid in found} == {stopped.pid, other.pid}
+
+
+@needs_dask
+def test_chunks_may_take_longer_than_a_scheduler_may_be_silent(cluster):
+    from planner.engines.cluster import cluster as connected
+
+    host, _, port = cluster.address.removeprefix("dask://").rpartition(":")
+    with connected(host, int(port), silence=2) as engine:
+        assert list(engine(slow, [3.0])) == [3.0]
+
+
+@needs_dask
+def test_a_scheduler_that_stops_is_one_line(tmp_path):
+    from planner.engines.cluster import cluster as connected
+
+    with Cluster(tmp_path) as own:
+        own.worker()
+        host, _, port = own.address.removeprefix("dask://").rpartition(":")
+        with (
+            pytest.raises(WorldError, match="the scheduler has said nothing for 2 s") as ended,
+            connected(host, int(port), silence=2) as engine,
+        ):
+            for _ in engine(drawn, range(400)):
+                own.scheduler.send_signal(signal.SIGSTOP)
+    assert ended.value.hint.startswith("see whether it is stopped")
 
 
 @needs_dask
