@@ -6,6 +6,7 @@ what they answer. Use schedulers of your own, on a network of your own.
 
 from __future__ import annotations
 
+import importlib
 import logging
 import platform
 import time
@@ -123,7 +124,10 @@ class _Cluster:
             "CommClosedError",
             "FutureCancelledError",
         ):
-            return WorldError(f"{self._name}: the scheduler went away", "start it again, and the same command")
+            return WorldError(
+                f"{self._name}: the scheduler went away",
+                "see that it runs and can be reached, and give the same command again",
+            )
         if isinstance(error, ModuleNotFoundError) or "Can't get attribute" in str(error):
             return WorldError(
                 f"{self._name}: a worker cannot read the work: {error}",
@@ -187,14 +191,18 @@ def _closed(client: Any) -> None:  # noqa: ANN401 - Dask has no types
 
 @contextmanager
 def _unlogged() -> Iterator[None]:
-    """Without Dask's log: what matters is told in one line of our own."""
-    logger = logging.getLogger("distributed")
-    before = logger.level
-    logger.setLevel(logging.CRITICAL + 1)
+    """Without Dask's logs, some of which have a level of their own: what matters is told in one line of ours."""
+    with suppress(ImportError):
+        importlib.import_module("distributed")  # sets the levels
+    names = [name for name in logging.root.manager.loggerDict if name.partition(".")[0] == "distributed"]
+    before = {logger: logger.level for logger in map(logging.getLogger, names)}
     try:
+        for logger in before:
+            logger.setLevel(logging.CRITICAL + 1)
         yield
     finally:
-        logger.setLevel(before)
+        for logger, level in before.items():
+            logger.setLevel(level)
 
 
 @contextmanager

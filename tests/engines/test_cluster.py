@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import signal
 import subprocess
 import sys
@@ -81,6 +82,16 @@ def cluster(tmp_path_factory):
 def test_a_cluster_gives_the_numbers_of_one_process_in_order(cluster):
     with opened(cluster.address) as engine:
         np.testing.assert_array_equal(list(engine(drawn, range(30))), list(here(drawn, range(30))))
+
+
+@needs_dask
+def test_dasks_own_logs_are_silent_while_it_is_used_and_no_longer(cluster):
+    import distributed  # noqa: F401 - it sets the levels
+
+    logs = [logging.getLogger(name) for name in ("distributed", "distributed.client", "distributed.core")]
+    with opened(cluster.address):
+        assert not any(log.isEnabledFor(logging.ERROR) for log in logs)
+    assert all(log.isEnabledFor(logging.ERROR) for log in logs)
 
 
 @needs_dask
