@@ -78,6 +78,7 @@ class _Cluster:
             for done in range(at, at + len(results)):
                 del futures[done]
             at += len(results)
+            self._threads = max(self._threads, 1)  # somebody is there, counted or not
             yield from results
 
     def _next(self, futures: dict[int, Any], at: int) -> list[Any]:

@@ -71,6 +71,14 @@ class Cluster:
         )  # fmt: skip
 
 
+def connected(to: Cluster, *arguments: object, **settings: float):
+    """The engine of a cluster with limits of its own."""
+    from planner.engines.cluster import cluster
+
+    host, _, port = to.address.removeprefix("dask://").rpartition(":")
+    return cluster(host, int(port), *arguments, **settings)
+
+
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory):
     with Cluster(tmp_path_factory.mktemp("dask")) as made:
@@ -183,33 +191,46 @@ def test_a_worker_that_stops_loses_no_result_once_the_scheduler_misses_it(tmp_pa
     with Cluster(tmp_path) as own, opened(own.address) as engine:
         stopped, other = own.worker(), own.worker()
         found = []
-        for done in engine(traced, range(120)):
+        for done in engine(traced, range(100)):
             found.append(done)
             if done[1] == stopped.pid and len({pid for _, pid in found}) == 2:
                 stopped.send_signal(signal.SIGSTOP)
-    assert [number for number, _ in found] == [float(np.random.default_rng(seed).normal()) for seed in range(120)]
+    assert [number for number, _ in found] == [float(np.random.default_rng(seed).normal()) for seed in range(100)]
     assert {pid for _, pid in found} == {stopped.pid, other.pid}
 
 
 @needs_dask
 def test_chunks_may_take_longer_than_a_scheduler_may_be_silent(cluster):
-    from planner.engines.cluster import cluster as connected
-
-    host, _, port = cluster.address.removeprefix("dask://").rpartition(":")
-    with connected(host, int(port), silence=2) as engine:
+    with connected(cluster, silence=2) as engine:
         assert list(engine(slow, [3.0])) == [3.0]
 
 
 @needs_dask
-def test_a_scheduler_that_stops_is_one_line(tmp_path):
-    from planner.engines.cluster import cluster as connected
+def test_the_loss_of_all_workers_is_told_and_the_next_one_goes_on(tmp_path):
+    said = []
 
+    def told(sentence: str) -> None:
+        said.append(sentence)
+        if "others" in sentence:
+            own.worker()
+
+    with Cluster(tmp_path) as own, connected(own, told, silence=5) as engine:
+        only = own.worker()
+        for number, (_, pid) in enumerate(engine(traced, range(80))):
+            if number == 9:
+                only.kill()
+        assert (number, pid == only.pid) == (79, False)
+    assert said == [f"{own.address} has no workers yet: waiting for the first",
+                    f"{own.address} has lost its workers: waiting for others"]  # fmt: skip
+
+
+@needs_dask
+def test_a_scheduler_that_stops_is_one_line(tmp_path):
     with Cluster(tmp_path) as own:
         own.worker()
-        host, _, port = own.address.removeprefix("dask://").rpartition(":")
         with (
             pytest.raises(WorldError, match="the scheduler has said nothing for 2 s") as ended,
-            connected(host, int(port), silence=2) as engine,
+            connected(own, silence=2) as engine,
         ):
             for _ in engine(drawn, range(400)):
                 own.scheduler.send_signal(signal.SIGSTOP)
