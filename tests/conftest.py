@@ -15,6 +15,7 @@ import pytest
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(Path(__file__).resolve().parent))  # so that tests can import truths, running, nasty, browser
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before numpy is loaded: pytest's workers fill the cores already
 
 from running import Done, run_planner  # noqa: E402
 
