@@ -196,12 +196,13 @@ def test_a_worker_that_stops_loses_no_result_once_the_scheduler_misses_it(tmp_pa
     monkeypatch.setenv("DASK_DISTRIBUTED__SCHEDULER__WORKER_TTL", "1s")  # of Dask's 5 min; it takes 5 s at the least
     with Cluster(tmp_path) as own, opened(own.address) as engine:
         stopped, other = own.worker(), own.worker()
+        engine._client.wait_for_workers(2)
         found = []
-        for done in engine(traced, range(100)):
+        for done in engine(traced, range(60)):
             found.append(done)
             if done[1] == stopped.pid and len({pid for _, pid in found}) == 2:
                 stopped.send_signal(signal.SIGSTOP)
-    assert [number for number, _ in found] == [float(np.random.default_rng(seed).normal()) for seed in range(100)]
+    assert [number for number, _ in found] == [float(np.random.default_rng(seed).normal()) for seed in range(60)]
     assert {pid for _, pid in found} == {stopped.pid, other.pid}
 
 
@@ -222,11 +223,11 @@ def test_the_loss_of_all_workers_is_told_and_the_next_one_goes_on(tmp_path):
 
     with Cluster(tmp_path) as own, connected(own, told, silence=5) as engine:
         only, found = own.worker(), []
-        for done in engine(traced, range(80)):
+        for done in engine(traced, range(40)):
             found.append(done)
             if len(found) == 10:
                 only.kill()
-    assert [number for number, _ in found] == [float(np.random.default_rng(seed).normal()) for seed in range(80)]
+    assert [number for number, _ in found] == [float(np.random.default_rng(seed).normal()) for seed in range(40)]
     assert said == [f"{own.address} has no workers yet: waiting for the first",
                     f"{own.address} has lost its workers: waiting for others"]  # fmt: skip
 
