@@ -6,6 +6,7 @@ what they answer. Use schedulers of your own, on a network of your own.
 
 from __future__ import annotations
 
+import importlib
 import logging
 import platform
 import time
@@ -14,7 +15,7 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError
 from contextlib import contextmanager, suppress
-from functools import cache
+from functools import cache, partial
 from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
@@ -22,6 +23,7 @@ from typing import Any
 
 import planner
 from planner.engines.engine import Engine, Item, Result, Told, untold
+from planner.engines.pulse import SILENCE, SilentError, waited
 from planner.errors import InputError, PlannerError, WorldError
 
 PATIENCE = 10.0  # seconds that a scheduler may take to answer
@@ -31,18 +33,21 @@ GATHERED = 64  # results that are fetched at a time
 
 
 @contextmanager
-def cluster(host: str, port: int, told: Told = untold, *, patience: float = PATIENCE) -> Iterator[Engine]:
+def cluster(
+    host: str, port: int, told: Told = untold, *, patience: float = PATIENCE, silence: float = SILENCE
+) -> Iterator[Engine]:
     """The workers of the Dask scheduler at dask://host:port; they need the same versions of everything that we compute with.
 
     Chunks of a worker that is lost are done again by others. Raises InputError where Dask is not installed; WorldError when
     no scheduler answers within `patience` seconds, when a worker's versions are not ours, when a chunk has cost several
-    workers their life, and when the scheduler goes away.
+    workers their life, when the scheduler goes away, and when it says nothing for `silence` seconds. Chunks may take as long
+    as they take.
     """
     name = f"dask://{host}:{port}"
     with _unlogged():
         client = _connected(name, f"tcp://{host}:{port}", patience)
         try:
-            yield _Cluster(client, name, told)
+            yield _Cluster(client, name, told, silence)
         finally:
             _closed(client)
 
@@ -50,8 +55,8 @@ def cluster(host: str, port: int, told: Told = untold, *, patience: float = PATI
 class _Cluster:
     """The engine: a client of one scheduler."""
 
-    def __init__(self, client: Any, name: str, told: Told) -> None:  # noqa: ANN401 - Dask has no types
-        self._client, self._name, self._told = client, name, told
+    def __init__(self, client: Any, name: str, told: Told, silence: float) -> None:  # noqa: ANN401 - Dask has no types
+        self._client, self._name, self._told, self._silence = client, name, told, silence
         self._threads, self._counted = 0, -RECOUNT
 
     def __call__(self, job: Callable[[Item], Result], items: Sequence[Item], /) -> Iterator[Result]:
@@ -65,7 +70,7 @@ class _Cluster:
                             futures[ahead] = self._client.submit(
                                 _done, job, items[ahead], fingerprint(), key=f"planner-{call}-{ahead}", pure=False
                             )
-                    results = self._client.gather(self._next(futures, at))
+                    results = self._waited(partial(self._client.gather, self._next(futures, at)))
             except PlannerError:
                 raise
             except Exception as error:
@@ -73,11 +78,12 @@ class _Cluster:
             for done in range(at, at + len(results)):
                 del futures[done]
             at += len(results)
+            self._threads = max(self._threads, 1)  # somebody is there, counted or not
             yield from results
 
     def _next(self, futures: dict[int, Any], at: int) -> list[Any]:
         """The next future, and those after it that are done already."""
-        futures[at].exception()  # waits, and fetches nothing
+        self._waited(futures[at].exception)  # fetches nothing
         end = at + 1
         while end - at < GATHERED and end in futures and futures[end].status == "finished":
             end += 1
@@ -85,15 +91,22 @@ class _Cluster:
 
     def _ahead(self) -> int:
         """How many chunks to hand out: enough for every thread that there is now."""
-        now = time.monotonic()
-        if now - self._counted > RECOUNT:
-            threads = sum(self._client.nthreads().values())
-            if not threads and self._counted < 0:
-                self._told(f"{self._name} has no workers yet: waiting for the first")
-            elif 0 < threads < self._threads:
-                self._told(f"{self._name} has lost workers: {threads} threads are left, and do the work again")
-            self._threads, self._counted = threads, now
+        if time.monotonic() - self._counted > RECOUNT:
+            self._recount(self._waited(self._client.nthreads))
         return max(AHEAD * self._threads, LEAST_AHEAD)
+
+    def _waited(self, asked: Callable[[], Any]) -> Any:  # noqa: ANN401
+        return waited(self._client, asked, self._silence, self._recount)
+
+    def _recount(self, threads_by_worker: dict[str, int]) -> None:
+        threads = sum(threads_by_worker.values())
+        if not threads and self._counted < 0:
+            self._told(f"{self._name} has no workers yet: waiting for the first")
+        elif not threads and self._threads:
+            self._told(f"{self._name} has lost its workers: waiting for others")
+        elif threads < self._threads:
+            self._told(f"{self._name} has lost workers: {threads} threads are left, and do the work again")
+        self._threads, self._counted = threads, time.monotonic()
 
     def _explained(self, error: Exception) -> Exception:
         """What a failure of the cluster's is; any other error is the job's own."""
@@ -103,11 +116,19 @@ class _Cluster:
                 f"{self._name}: several workers died over the same chunk of work",
                 "look for lack of memory in their logs",
             )
+        if isinstance(error, SilentError):
+            return WorldError(
+                f"{self._name}: the scheduler has said nothing for {self._silence:g} s",
+                "see whether it is stopped and its machine can be reached; once it answers, give the same command",
+            )
         if isinstance(error, CancelledError | OSError | TimeoutError) or kind in (
             "CommClosedError",
             "FutureCancelledError",
         ):
-            return WorldError(f"{self._name}: the scheduler went away", "start it again, and the same command")
+            return WorldError(
+                f"{self._name}: the scheduler went away",
+                "see that it runs and can be reached, and give the same command again",
+            )
         if isinstance(error, ModuleNotFoundError) or "Can't get attribute" in str(error):
             return WorldError(
                 f"{self._name}: a worker cannot read the work: {error}",
@@ -171,14 +192,18 @@ def _closed(client: Any) -> None:  # noqa: ANN401 - Dask has no types
 
 @contextmanager
 def _unlogged() -> Iterator[None]:
-    """Without Dask's log: what matters is told in one line of our own."""
-    logger = logging.getLogger("distributed")
-    before = logger.level
-    logger.setLevel(logging.CRITICAL + 1)
+    """Without Dask's logs, some of which have a level of their own: what matters is told in one line of ours."""
+    with suppress(ImportError):
+        importlib.import_module("distributed")  # sets the levels
+    names = [name for name in logging.root.manager.loggerDict if name.partition(".")[0] == "distributed"]
+    before = {logger: logger.level for logger in map(logging.getLogger, names)}
     try:
+        for logger in before:
+            logger.setLevel(logging.CRITICAL + 1)
         yield
     finally:
-        logger.setLevel(before)
+        for logger, level in before.items():
+            logger.setLevel(level)
 
 
 @contextmanager

@@ -116,17 +116,25 @@ def _nearest(reference: Architecture, params: float, count: SizeCount, stretch: 
     def miss(shape: Architecture) -> float:
         return abs(count.of(shape) / params - 1)
 
-    plain = list(_shapes(reference, params, stretch))
-    for tolerance, shapes in ((TOLERANCE, plain), (TOLERANCE, _fitted(plain, params, count)), (LIMIT, plain)):
-        close = [shape for shape in shapes if miss(shape) <= tolerance]
-        if close:
-            return min(close, key=lambda shape: _stretch(reference, shape))
+    def plain() -> Iterator[Architecture]:
+        return (_scaled(reference, width, depth) for width, depth in proportions)
+
+    def stretched(proportion: tuple[int, int]) -> float:
+        """How far the width/depth ratio is from the reference's, in nats."""
+        width, depth = proportion
+        return abs(math.log(width / depth * reference.n_layers / reference.d_model))
+
+    proportions = sorted(_proportions(reference, params, stretch), key=stretched)
+    for tolerance, shapes in ((TOLERANCE, plain()), (TOLERANCE, _fitted(plain(), params, count)), (LIMIT, plain())):
+        for shape in shapes:
+            if miss(shape) <= tolerance:
+                return shape
     return None
 
 
-def _fitted(shapes: list[Architecture], params: float, count: SizeCount) -> list[Architecture]:
+def _fitted(shapes: Iterator[Architecture], params: float, count: SizeCount) -> Iterator[Architecture]:
     """The shapes with an MLP up to twice as wide or as narrow, whichever meets the target."""
-    return [fitted for shape in shapes if (fitted := _fit_mlp(shape, params, count)) is not None]
+    return (fitted for shape in shapes if (fitted := _fit_mlp(shape, params, count)) is not None)
 
 
 def _fit_mlp(shape: Architecture, params: float, count: SizeCount) -> Architecture | None:
@@ -140,20 +148,15 @@ def _fit_mlp(shape: Architecture, params: float, count: SizeCount) -> Architectu
     return widened(by) if width / 2 <= width + by <= 2 * width else None
 
 
-def _stretch(reference: Architecture, shape: Architecture) -> float:
-    """How far the width/depth ratio is from the reference's, in nats."""
-    return abs(math.log(shape.d_model / shape.n_layers * reference.n_layers / reference.d_model))
-
-
-def _shapes(reference: Architecture, params: float, stretch: float) -> Iterator[Architecture]:
-    """Candidates on both sides of the target: every width, depths within `stretch` of the proportional one."""
+def _proportions(reference: Architecture, params: float, stretch: float) -> Iterator[tuple[int, int]]:
+    """Widths and depths on both sides of the target: every width, depths within `stretch` of the proportional one."""
     step = NARROW_STEP if params <= NARROW else WIDTH_STEP
     for width in range(step, WIDEST + 1, step):
         proportional = width * reference.n_layers / reference.d_model
         if 3 * width * width * proportional > 8 * params:
             return
         for depth in range(max(2, math.floor(proportional / stretch)), math.ceil(proportional * stretch) + 1):
-            yield _scaled(reference, width, depth)
+            yield width, depth
 
 
 def _scaled(reference: Architecture, width: int, depth: int) -> Architecture:

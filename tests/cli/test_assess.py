@@ -13,7 +13,7 @@ def done(tmp_path_factory):
 
     folder = tmp_path_factory.mktemp("assess")
     found = run_planner(
-        "assess", SWEEP, "--worlds", "4", "--designs", "ladder, ray", "--json", "--plot", "a.svg", cwd=folder
+        "assess", SWEEP, "--worlds", "2", "--designs", "ladder, ray", "--json", "--plot", "a.svg", cwd=folder
     )
     assert found.code == 0, found.err
     return found, folder
@@ -22,7 +22,7 @@ def done(tmp_path_factory):
 def test_json_is_alone_on_stdout_with_every_promised_key(done):
     found = done[0].json
     assert set(found) == {"worlds", "level", "own", "designs", "curve", "gates", "skipped", "verdict"}
-    assert (found["worlds"], found["level"], found["own"], found["skipped"]) == (4, 0.9, "optimal", {})
+    assert (found["worlds"], found["level"], found["own"], found["skipped"]) == (2, 0.9, "optimal", {})
     assert [(one["kind"], one["name"]) for one in found["designs"]] == [
         (kind, name) for kind in KINDS for name in ("optimal", "ladder", "ray")
     ]
@@ -56,7 +56,7 @@ def test_the_picture_names_designs_and_kinds_of_world(done):
 
 
 def test_the_tables_say_which_design_is_best_and_the_numbers_repeat(planner, done):
-    again = planner("assess", SWEEP, "--worlds", "4", "--designs", "ladder,ray")
+    again = planner("assess", SWEEP, "--worlds", "2", "--designs", "ladder,ray")
     assert again.code == 0, again.err
     for text in (
         *(f"{kind}: " for kind in KINDS),
@@ -72,7 +72,7 @@ def test_the_tables_say_which_design_is_best_and_the_numbers_repeat(planner, don
 
 
 def test_another_seed_gives_other_numbers(planner, done):
-    other = planner("assess", SWEEP, "--worlds", "4", "--designs", "ladder,ray", "--seed", "1", "--json")
+    other = planner("assess", SWEEP, "--worlds", "2", "--designs", "ladder,ray", "--seed", "1", "--json")
     assert other.json["designs"][0]["rms_error"] != done[0].json["designs"][0]["rms_error"]
 
 

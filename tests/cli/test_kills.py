@@ -18,7 +18,6 @@ from pathlib import Path
 import duckdb
 import pytest
 from forked import Forker
-from running import run_planner
 
 from planner import store
 
@@ -32,6 +31,16 @@ LANDED = 0.5  # of the kills at least, in the middle of the command
 def forker():
     with Forker() as made:
         yield made
+
+
+@pytest.fixture(scope="module")
+def whole(forker, little_sweep, tmp_path_factory) -> Path:
+    """The results folder of an undisturbed run."""
+    folder = tmp_path_factory.mktemp("whole") / "results"
+    done = forker.run(["run", little_sweep, "-o", folder], cwd=folder.parent)
+    assert done.code == 0, done.err
+    (folder.parent / "seconds").write_text(str(done.seconds))
+    return folder
 
 
 @pytest.fixture(scope="module")
@@ -99,17 +108,14 @@ def killed_and_started_again(forker, arguments, folder: Path, whole: Path, begin
     return landed
 
 
-def test_run_killed_at_random_points_ends_with_the_same_bytes(forker, little, tmp_path):
-    sweep, _ = little
-    folder, whole = tmp_path / "cut", tmp_path / "whole"
-    undisturbed = forker.run(["run", sweep, "-o", whole], cwd=tmp_path)
-    assert undisturbed.code == 0, undisturbed.err
+def test_run_killed_at_random_points_ends_with_the_same_bytes(forker, little_sweep, whole, tmp_path):
+    folder, seconds = tmp_path / "cut", float((whole.parent / "seconds").read_text())
 
     def begin():
         shutil.rmtree(folder, ignore_errors=True)
 
     landed = killed_and_started_again(
-        forker, ["run", sweep, "-o", folder], folder, whole, begin, KILLS["run"], undisturbed.seconds
+        forker, ["run", little_sweep, "-o", folder], folder, whole, begin, KILLS["run"], seconds
     )
     print(f"{landed} of {KILLS['run']} kills of `run` landed in the work")
     assert landed >= LANDED * KILLS["run"]
@@ -139,19 +145,18 @@ def test_import_killed_at_random_points_ends_with_the_same_rows(forker, logs, tm
     assert landed >= LANDED * kills
 
 
-def test_report_killed_at_random_points_ends_with_the_same_bytes(forker, little, tmp_path):
-    _, results = little
-    folder, whole = tmp_path / "cut", tmp_path / "whole"
-    shutil.copytree(results, whole)
-    undisturbed = forker.run(["report", whole], cwd=tmp_path)
+def test_report_killed_at_random_points_ends_with_the_same_bytes(forker, whole, tmp_path):
+    folder, again = tmp_path / "cut", tmp_path / "again"
+    shutil.copytree(whole, again)
+    undisturbed = forker.run(["report", again], cwd=tmp_path)
     assert undisturbed.code == 0, undisturbed.err
 
     def begin():
         shutil.rmtree(folder, ignore_errors=True)
-        shutil.copytree(results, folder)
+        shutil.copytree(whole, folder)
 
     landed = killed_and_started_again(
-        forker, ["report", folder], folder, whole, begin, KILLS["report"], undisturbed.seconds
+        forker, ["report", folder], folder, again, begin, KILLS["report"], undisturbed.seconds
     )
     print(f"{landed} of {KILLS['report']} kills of `report` landed in the work")
     assert landed >= LANDED * KILLS["report"]
@@ -182,64 +187,63 @@ def refused_for_lack_of_space(done, *, kind: int = 3) -> None:
 
 
 @pytest.mark.parametrize("kib", [12, 300])
-def test_run_on_a_full_disk_says_so_and_goes_on_when_there_is_space(little, small_disk, tmp_path, kib):
-    sweep, results = little
+def test_run_on_a_full_disk_says_so_and_goes_on_when_there_is_space(
+    forker, little_sweep, whole, small_disk, tmp_path, kib
+):
     folder = small_disk(kib) / "results"
-    refused_for_lack_of_space(run_planner("run", sweep, "-o", folder, cwd=tmp_path))
+    refused_for_lack_of_space(forker.run(["run", little_sweep, "-o", folder], cwd=tmp_path))
     assert not list(folder.rglob(".*")), "temporary files are left"
     small_disk(64_000)
-    assert run_planner("run", sweep, "-o", folder, cwd=tmp_path).code == 0
-    assert state(folder) == state(results)
+    assert forker.run(["run", little_sweep, "-o", folder], cwd=tmp_path).code == 0
+    assert state(folder) == state(whole)
 
 
-def test_report_on_a_full_disk_keeps_the_old_pages(little, small_disk, tmp_path):
-    _, results = little
+def test_report_on_a_full_disk_keeps_the_old_pages(forker, whole, small_disk, tmp_path):
     folder = small_disk(64_000) / "results"
-    shutil.copytree(results, folder)
+    shutil.copytree(whole, folder)
     before = state(folder)
     used = sum(-(-path.stat().st_size // 4096) * 4 for path in folder.rglob("*") if path.is_file())
     small_disk(used + 8)
-    refused_for_lack_of_space(run_planner("report", folder, cwd=tmp_path))
+    refused_for_lack_of_space(forker.run(["report", folder], cwd=tmp_path))
     assert state(folder) == before
     small_disk(64_000)
-    assert run_planner("report", folder, cwd=tmp_path).code == 0
+    assert forker.run(["report", folder], cwd=tmp_path).code == 0
     assert state(folder) == before
 
 
-def test_import_on_a_full_disk_keeps_the_last_import(logs, small_disk, tmp_path):
-    folder, source, whole = small_disk(64_000) / "runs", tmp_path / "logs", tmp_path / "whole"
+def test_import_on_a_full_disk_keeps_the_last_import(forker, logs, small_disk, tmp_path):
+    folder, source, fresh = small_disk(64_000) / "runs", tmp_path / "logs", tmp_path / "whole"
     shutil.copytree(logs / "logs", source)
-    assert run_planner("import", source, "-o", folder, cwd=tmp_path).code == 0
+    assert forker.run(["import", source, "-o", folder], cwd=tmp_path).code == 0
     before = state(folder)
     shutil.copytree(logs / "longer", source, dirs_exist_ok=True)
     used = sum(-(-path.stat().st_size // 4096) * 4 for path in folder.rglob("*") if path.is_file())
     small_disk(used + 16)
-    refused_for_lack_of_space(run_planner("import", source, "-o", folder, cwd=tmp_path))
+    refused_for_lack_of_space(forker.run(["import", source, "-o", folder], cwd=tmp_path))
     small_disk(64_000)
     assert state(folder)["lab.duckdb"] == before["lab.duckdb"]
-    assert run_planner("import", source, "-o", folder, cwd=tmp_path).code == 0
-    assert run_planner("import", source, "-o", whole, cwd=tmp_path).code == 0
-    assert state(folder)[store.RUNS] == state(whole)[store.RUNS]
+    assert forker.run(["import", source, "-o", folder], cwd=tmp_path).code == 0
+    assert forker.run(["import", source, "-o", fresh], cwd=tmp_path).code == 0
+    assert state(folder)[store.RUNS] == state(fresh)[store.RUNS]
 
 
-def test_import_into_a_new_folder_on_a_full_disk_leaves_none(logs, small_disk, tmp_path):
+def test_import_into_a_new_folder_on_a_full_disk_leaves_none(forker, logs, small_disk, tmp_path):
     place = small_disk(64)
-    refused_for_lack_of_space(run_planner("import", logs / "logs", "-o", place / "runs", cwd=tmp_path))
+    refused_for_lack_of_space(forker.run(["import", logs / "logs", "-o", place / "runs"], cwd=tmp_path))
     assert not (place / "runs").exists()
 
 
-def test_a_clock_that_jumped_changes_nothing(little, logs, tmp_path):
-    sweep, results = little
+def test_a_clock_that_jumped_changes_nothing(forker, little_sweep, whole, logs, tmp_path):
     ahead, source = tmp_path / "ahead", tmp_path / "logs"
-    shutil.copytree(results, ahead)
+    shutil.copytree(whole, ahead)
     shutil.copytree(logs / "logs", source)
     record = json.loads((ahead / store.PROVENANCE).read_text())
     (ahead / store.PROVENANCE).write_text(json.dumps({**record, "written": "2199-01-01T00:00:00+00:00"}))
-    assert run_planner("import", source, "-o", tmp_path / "runs", cwd=tmp_path).code == 0
+    assert forker.run(["import", source, "-o", tmp_path / "runs"], cwd=tmp_path).code == 0
     for future in (time.time() + 10**9, 1.0):
         for path in (*ahead.rglob("*"), *source.rglob("*")):
             os.utime(path, (future, future))
-        assert run_planner("report", ahead, cwd=tmp_path).code == 0
-        assert run_planner("run", sweep, "-o", ahead, cwd=tmp_path).code == 0
-        assert run_planner("import", source, "-o", tmp_path / "runs", cwd=tmp_path).code == 0
-        assert state(ahead) == state(results)
+        assert forker.run(["report", ahead], cwd=tmp_path).code == 0
+        assert forker.run(["run", little_sweep, "-o", ahead], cwd=tmp_path).code == 0
+        assert forker.run(["import", source, "-o", tmp_path / "runs"], cwd=tmp_path).code == 0
+        assert state(ahead) == state(whole)

@@ -58,11 +58,11 @@ def scores(folder: Path) -> list[dict]:
     return [json.loads(path.read_text()) for path in sorted((folder / "forecasts").glob("*.score.json"))]
 
 
-def test_held_out_runs_of_a_simulated_lab_are_forecast_before_and_scored_after(tmp_path):
+def test_held_out_runs_of_a_simulated_lab_are_forecast_before_and_scored_after(planner, tmp_path):
     text = (SWEEPS / "chinchilla_70b.toml").read_text()
     sweep = tmp_path / "held.toml"
     sweep.write_text(text.replace("share = 1.0", "share = 0.9") + "\n" + HOLDOUT)
-    done = run_planner("run", sweep, "-o", "out", cwd=tmp_path)
+    done = planner("run", sweep, "-o", "out")
     assert done.code == 0, done.err
     runs = pd.read_csv(tmp_path / "out/runs.csv")
     held = runs[runs["kind"] == "holdout"]
@@ -76,17 +76,19 @@ def test_held_out_runs_of_a_simulated_lab_are_forecast_before_and_scored_after(t
     fitted = json.loads((tmp_path / "out/fit.json").read_text())
     assert fitted["n_runs"] <= (runs["kind"] == "scaling").sum()
     first = {path.name: path.read_bytes() for path in (tmp_path / "out/forecasts").iterdir()}
-    assert run_planner("run", sweep, "-o", "out", cwd=tmp_path).code == 0
+    assert planner("run", sweep, "-o", "out").code == 0
     assert first == {path.name: path.read_bytes() for path in (tmp_path / "out/forecasts").iterdir()}  # dates and all
 
 
-def test_a_recorded_study_is_replayed_and_leaves_the_tree_clean(tmp_path):
+def test_a_recorded_study_is_replayed_and_leaves_the_tree_clean(planner, tmp_path, monkeypatch):
     copy = tmp_path / "repository"
     shutil.copytree(SWEEPS, copy / "sweeps")
     shutil.copytree(REPOSITORY / "results/tiny_lm", copy / "results/tiny_lm")
 
+    monkeypatch.chdir(copy)
+
     def replayed() -> dict[str, bytes]:
-        done = run_planner("run", "sweeps/tiny_lm.toml", cwd=copy)
+        done = planner("run", "sweeps/tiny_lm.toml")
         assert done.code == 0, done.err
         return {str(path.relative_to(copy)): path.read_bytes() for path in sorted(copy.rglob("*")) if path.is_file()}
 
@@ -125,9 +127,9 @@ def test_the_recorded_forecasts_were_registered_before_their_runs_were_trained()
             assert pd.Timestamp(registered).timestamp() < started[run], path.name
 
 
-def test_without_its_logs_a_recorded_study_says_what_to_do(tmp_path):
+def test_without_its_logs_a_recorded_study_says_what_to_do(planner, tmp_path):
     shutil.copytree(SWEEPS, tmp_path / "sweeps", ignore=shutil.ignore_patterns("logs.jsonl.gz"))
-    done = run_planner("run", "sweeps/tiny_lm.toml", cwd=tmp_path)
+    done = planner("run", "sweeps/tiny_lm.toml")
     assert done.code == 2
     assert "lab.logs" in done.err
     assert "--fresh" in done.err
@@ -141,10 +143,8 @@ def test_without_its_logs_a_recorded_study_says_what_to_do(tmp_path):
         (("sweeps/chinchilla_70b.toml", "--quick"), "chinchilla_70b_quick.toml: no such file"),
     ],
 )
-def test_options_of_another_lab_are_refused(tmp_path, arguments, says):
-    done = run_planner(
-        "run", *[str(REPOSITORY / one) if one.endswith("toml") else one for one in arguments], cwd=tmp_path
-    )
+def test_options_of_another_lab_are_refused(planner, tmp_path, arguments, says):
+    done = planner("run", *[str(REPOSITORY / one) if one.endswith("toml") else one for one in arguments])
     assert done.code == 2
     assert says in done.err
     assert not list(tmp_path.iterdir())
@@ -164,8 +164,8 @@ def micro(tmp_path):
 
 
 @pytest.mark.skipif(find_spec("torch") is not None, reason="PyTorch is installed")
-def test_training_without_pytorch_says_what_to_install(micro):
-    done = run_planner("run", "micro.toml", "-o", "out", cwd=micro)
+def test_training_without_pytorch_says_what_to_install(planner, micro):
+    done = planner("run", "micro.toml", "-o", "out")
     assert done.code == 2
     assert "scaling-planner[train]" in done.err
 
@@ -190,16 +190,16 @@ def test_a_local_lab_trains_forecasts_what_it_holds_out_and_reports(micro):
         assert (micro / "out" / name).read_bytes() == (micro / "replayed" / name).read_bytes(), name
 
 
-def test_a_first_sweep_for_a_local_lab_can_be_proposed_as_it_is(tmp_path):
-    assert run_planner("init", "first", "--lab", "local", cwd=tmp_path).code == 0
+def test_a_first_sweep_for_a_local_lab_can_be_proposed_as_it_is(planner, tmp_path):
+    assert planner("init", "first", "--lab", "local").code == 0
     assert {path.name for path in tmp_path.iterdir()} == {"first.toml", "first_model.toml", "first_core.toml"}
-    done = run_planner("propose", "first.toml", "--dry-run", "--json", cwd=tmp_path)
+    done = planner("propose", "first.toml", "--dry-run", "--json")
     assert done.code == 0, done.err
     assert done.json["n_runs"] == 14
-    again = run_planner("init", "first", "--lab", "local", cwd=tmp_path)
+    again = planner("init", "first", "--lab", "local")
     assert again.code == 2
     assert "is there already" in again.err
-    assert run_planner("init", "second", "--lab", "moon", cwd=tmp_path).code == 2
+    assert planner("init", "second", "--lab", "moon").code == 2
 
 
 @TORCH

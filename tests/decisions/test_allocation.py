@@ -1,6 +1,7 @@
 """Best size and tokens."""
 
 import math
+from functools import cache
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from planner.runs.columns import Count
 from planner.runs.sample import Sample
 
 
+@cache
 def made(seed=0, sd=0.002):
     params, tokens, loss = noisy(TRUTHS["coupled"], sd, seed)
     return fit(Sample(params, tokens, loss, Count.PARAMS, "", "nats_per_token", {}, ()))

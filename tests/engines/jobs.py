@@ -11,8 +11,8 @@ import numpy as np
 
 
 def drawn(seed: int) -> np.ndarray:
-    """Ten numbers of a seed, in a tenth of a second."""
-    time.sleep(0.1)
+    """Ten numbers of a seed, in a twentieth of a second."""
+    time.sleep(0.05)
     return np.random.default_rng(seed).normal(size=10)
 
 
@@ -21,10 +21,22 @@ def quick(seed: int) -> tuple[float, int]:
     return float(np.random.default_rng(seed).normal()), os.getpid()
 
 
+def traced(seed: int) -> tuple[float, int]:
+    """As `quick`, in a twentieth of a second."""
+    time.sleep(0.05)
+    return quick(seed)
+
+
+def slow(seconds: float) -> float:
+    """So many seconds of work."""
+    time.sleep(seconds)
+    return seconds
+
+
 def kills_once(item: tuple[int, str]) -> float:
     """A number of a seed; the first to do number 7 is killed in the middle of it."""
     seed, folder = item
-    time.sleep(0.1)
+    time.sleep(0.05)
     mark = Path(folder) / "killed"
     if seed == 7 and not mark.exists():
         mark.touch()
@@ -34,7 +46,7 @@ def kills_once(item: tuple[int, str]) -> float:
 
 def kills(seed: int) -> int:
     """What always kills its worker, but the first item."""
-    time.sleep(0.3)
+    time.sleep(0.1)
     if seed:
         os.kill(os.getpid(), signal.SIGKILL)
     return seed
@@ -44,7 +56,7 @@ def refuses(seed: int) -> int:
     """What the input does not allow."""
     from planner.errors import InputError
 
-    time.sleep(0.3)
+    time.sleep(0.1)
     if seed == 3:
         raise InputError("three is not allowed", "try four")
     return seed

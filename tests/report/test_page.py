@@ -13,7 +13,6 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from nasty import NASTY
-from running import run_planner
 from truths import REPOSITORY
 
 from planner import store
@@ -116,7 +115,7 @@ def test_hostile_names_stay_text_in_markdown(nasty):
     assert all(len(re.findall(r"(?<!\\)\|", line)) == 6 for line in rows)
 
 
-def test_a_sweep_under_way_shows_what_is_open_and_the_forecast_at_completion(deepseek, tmp_path):
+def test_a_sweep_under_way_shows_what_is_open_and_the_forecast_at_completion(planner, deepseek, tmp_path):
     copy = tmp_path / "half"
     shutil.copytree(deepseek, copy)
     runs = pd.read_csv(copy / store.RUNS, keep_default_na=False, dtype=str)
@@ -128,7 +127,7 @@ def test_a_sweep_under_way_shows_what_is_open_and_the_forecast_at_completion(dee
     record = json.loads((copy / store.PROVENANCE).read_text())
     del record["files"][store.RUNS]
     (copy / store.PROVENANCE).write_text(json.dumps(record))
-    done = run_planner("report", copy, "--json", cwd=tmp_path)
+    done = planner("report", copy, "--json")
     assert done.code == 0, done.err
     completion, final = done.json["completion"], done.json["final"]["gpu_hours"]
     assert completion["total"]["runs_open"] == open_rows.sum()
@@ -141,14 +140,14 @@ def test_a_sweep_under_way_shows_what_is_open_and_the_forecast_at_completion(dee
     assert f"{completion['ratio']['p50']:.2f}x" in words
 
 
-def test_every_other_cost_of_the_sweep_file_is_in_the_ledger(tmp_path):
+def test_every_other_cost_of_the_sweep_file_is_in_the_ledger(planner, tmp_path):
     text = (REPOSITORY / "sweeps/chinchilla_70b.toml").read_text()
     (tmp_path / "s.toml").write_text(
         text + '\n[[cost]]\nname = "=traces"\nkind = "post_training"\nsampled_tokens = "26B"\nsampling_utilisation = 0.1\n'
         '[[cost]]\nname = "team"\nkind = "staff"\nusd = "2M"\n[[cost]]\nname = "before"\nkind = "prior"\ngpu_hours = "10K"\n'
         'month = "2024-06"\n'
     )  # fmt: skip
-    done = run_planner("run", "s.toml", "-o", "out", "--json", cwd=tmp_path)
+    done = planner("run", "s.toml", "-o", "out", "--json")
     assert done.code == 0, done.err
     report = json.loads((tmp_path / "out" / store.REPORT_JSON).read_text())
     assert report["beside"]["staff"]["usd"] == 2e6

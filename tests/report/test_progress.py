@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from running import run_planner
 from truths import REPOSITORY
 
 from planner import store
@@ -79,8 +78,15 @@ def lab(tmp_path_factory) -> Path:
     return folder
 
 
-def test_a_report_of_a_lab_under_way_without_a_law(lab):
-    done = run_planner("report", SWEEP, "--runs", "runs.csv", "-o", "early", "--redact", "--json", cwd=lab)
+@pytest.fixture
+def there(planner, lab, monkeypatch):
+    """The command in the lab's folder."""
+    monkeypatch.chdir(lab)
+    return planner
+
+
+def test_a_report_of_a_lab_under_way_without_a_law(there, lab):
+    done = there("report", SWEEP, "--runs", "runs.csv", "-o", "early", "--redact", "--json")
     assert done.code == 0, done.err
     told = done.json
     assert told["fit"] is None
@@ -99,40 +105,40 @@ def test_a_report_of_a_lab_under_way_without_a_law(lab):
     assert "What the final run will reach" not in page
 
 
-def test_with_a_fit_it_says_what_the_law_says_so_far_and_that_nothing_is_registered(lab):
-    fitted = run_planner("fit", "runs.csv", "--where", "kind=scaling", "--count", "params_active", "-o", "fit", cwd=lab)
+def test_with_a_fit_it_says_what_the_law_says_so_far_and_that_nothing_is_registered(there, lab):
+    fitted = there("fit", "runs.csv", "--where", "kind=scaling", "--count", "params_active", "-o", "fit")
     assert fitted.code == 0, fitted.err
-    done = run_planner("report", SWEEP, "--runs", "runs.csv", "--fit", "fit", "-o", "later", "--json", cwd=lab)
+    done = there("report", SWEEP, "--runs", "runs.csv", "--fit", "fit", "-o", "later", "--json")
     assert done.code == 0, done.err
     assert done.json["forecast"]["registered"] is False
     assert done.json["allocation"]["params"] > 1e9
     assert "not registered yet" in (lab / "later" / store.REPORT_HTML).read_text()
     # The same folder again, without the fit: nothing of the law stays behind.
-    again = run_planner("report", SWEEP, "--runs", "runs.csv", "-o", "later", "--json", cwd=lab)
+    again = there("report", SWEEP, "--runs", "runs.csv", "-o", "later", "--json")
     assert again.code == 0, again.err
     assert again.json["fit"] is None
     assert not (lab / "later" / store.FIT).exists()
 
 
-def test_before_anything_has_run_it_is_the_plan(lab):
-    done = run_planner("report", SWEEP, "-o", "before", "--json", cwd=lab)
+def test_before_anything_has_run_it_is_the_plan(there, lab):
+    done = there("report", SWEEP, "-o", "before", "--json")
     assert done.code == 0, done.err
     assert done.json["exploration"]["gpu_hours"] == 0
     assert done.json["not_run"] == {"planned": 60}
     assert "Exploration is planned to cost" in (lab / "before" / store.REPORT_HTML).read_text()
 
 
-def test_registered_forecasts_stand_in_the_record_with_their_outcome(lab, little):
+def test_registered_forecasts_stand_in_the_record_with_their_outcome(there, lab, little):
     whole = little[1]
     for name, tokens in (("a", "1T"), ("b", "2T")):
-        done = run_planner(
-            "forecast", whole, "--params", "10B", "--tokens", tokens, "--of", name, "-o", f"sealed/{name}.json", cwd=lab
+        done = there(
+            "forecast", whole, "--params", "10B", "--tokens", tokens, "--of", name, "-o", f"sealed/{name}.json"
         )
         assert done.code == 0, done.err
     told = json.loads((lab / "sealed/a.json").read_text())["prediction"]["loss"]
-    assert run_planner("score", "sealed/a.json", "--loss", f"{told * 1.001:.6f}", cwd=lab).code == 0
+    assert there("score", "sealed/a.json", "--loss", f"{told * 1.001:.6f}").code == 0
     shutil.copytree(whole, lab / "copy")
-    done = run_planner("report", "copy", "--forecasts", "sealed", "--json", cwd=lab)
+    done = there("report", "copy", "--forecasts", "sealed", "--json")
     assert done.code == 0, done.err
     record = done.json["record"]
     assert [row["of"].split()[0] for row in record["forecasts"]] == ["a", "b"]
@@ -144,12 +150,12 @@ def test_registered_forecasts_stand_in_the_record_with_their_outcome(lab, little
     assert "not yet" in page
 
 
-def test_what_does_not_go_together_is_refused(lab):
+def test_what_does_not_go_together_is_refused(there, lab):
     for arguments, says in (
         ((".", "--runs", "runs.csv"), "--runs goes with a sweep file"),
         ((".",), "planner did not write it"),
         ((SWEEP, "--runs", "runs.csv", "--fit", "nofit"), "nofit: no such file"),
     ):
-        done = run_planner("report", *arguments, cwd=lab)
+        done = there("report", *arguments)
         assert done.code == 2
         assert says in done.err

@@ -81,7 +81,7 @@ def test_csv_tables_hold_no_formula(nasty):
             assert not re.match(r"[=@\t\r]|[+-](?![\d.])", cell), (file.name, cell)
 
 
-def test_a_folder_of_an_older_schema_is_refused_with_what_to_do(deepseek, tmp_path):
+def test_a_folder_of_an_older_schema_is_refused_with_what_to_do(planner, deepseek, tmp_path):
     copy = tmp_path / "old"
     shutil.copytree(deepseek, copy)
     question = json.loads((copy / store.QUESTION).read_text())
@@ -90,16 +90,16 @@ def test_a_folder_of_an_older_schema_is_refused_with_what_to_do(deepseek, tmp_pa
     record = json.loads((copy / store.PROVENANCE).read_text())
     del record["files"][store.QUESTION]
     (copy / store.PROVENANCE).write_text(json.dumps(record))
-    done = run_planner("report", copy, cwd=tmp_path)
+    done = planner("report", copy)
     assert done.code == 2
     assert "of schema 1, this planner reads 2" in done.err
     assert "planner run SWEEP" in done.err
 
 
-def test_published_ledgers_are_those_in_the_repository(tmp_path):
+def test_published_ledgers_are_those_in_the_repository(planner, tmp_path):
     from truths import REPOSITORY
 
-    done = run_planner("ledgers", "-o", "out", "--json", cwd=tmp_path)
+    done = planner("ledgers", "-o", "out", "--json")
     assert done.code == 0, done.err
     assert {case["name"]: round(case["ratio"], 2) for case in done.json["ledgers"]}["smollm3"] == 0.58
     for name in (store.LEDGERS, "index.html"):
