@@ -19,7 +19,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "lab" / "local"))
 from tiny_plans import row, write
 
-from planner.lab.launch import Settings, cores, launch, ordered
+from planner.engines.cores import cores
+from planner.lab.launch import Settings, launch, ordered
 from planner.lab.local.places import Places
 from planner.runs.read import read_runs
 

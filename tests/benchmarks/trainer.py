@@ -20,7 +20,7 @@ from collections.abc import Callable
 
 import torch
 
-from planner.lab.launch import cores
+from planner.engines.cores import cores
 from planner.lab.local.model import Decoder
 from planner.lab.local.numerics import Numerics
 from planner.lab.local.optimizer import adamw, step
