@@ -296,12 +296,13 @@ def test_a_reader_raises_nothing_but_our_own_errors_on_random_bytes(tmp_path_fac
 WORDS = st.text(st.characters(exclude_categories=("Cs", "Cc")), min_size=1, max_size=8).filter(
     lambda text: text == text.strip()
 )
+FORMULAS = st.sampled_from(["=1+1", "-x", "+a", "@b", "'=q", "'", "1e5", "=", "007", "true"])
 cells = st.floats(min_value=0.1, max_value=20)
 
 
 @given(
     losses=st.lists(st.lists(cells, min_size=1, max_size=6), min_size=1, max_size=4),
-    names=st.lists(WORDS, min_size=4, max_size=4, unique=True),
+    names=st.lists(WORDS | FORMULAS, min_size=4, max_size=4, unique=True),
     kind=st.sampled_from(["csv", "jsonl", "parquet"]),
 )  # fmt: skip
 @settings(max_examples=40, deadline=None)
@@ -318,8 +319,9 @@ def test_importing_what_was_exported_gives_the_same_table(tmp_path_factory, loss
     again = read_logs([folder / f"runs.{kind}"]).frame
     both = ["run_id", "status", "tokens", "loss", "seed", "is_final", "loss_unit", "loss_name"]
     pd.testing.assert_frame_equal(
-        once[both].sort_values("run_id", ignore_index=True), again[both].sort_values("run_id", ignore_index=True)
-    )
+        once[both].sort_values("run_id", ignore_index=True), again[both].sort_values("run_id", ignore_index=True),
+        check_exact=True,
+    )  # fmt: skip
 
 
 def test_the_store_holds_points_as_they_were_logged(tmp_path):
